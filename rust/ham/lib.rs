@@ -1,5 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The host's view of `rust/ham`: the same files that the kernel module mounts.
+//! `rust/ham` for the host: the same files that the kernel module mounts, with their tests.
 
 #![no_std]
+#![forbid(unsafe_code)]
+
+#[path = "ham.rs"]
+mod mounted;
+pub use mounted::*;
+
+#[cfg(test)]
+extern crate std;
+
+#[cfg(test)]
+mod tests;
