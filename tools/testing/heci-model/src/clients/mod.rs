@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Firmware clients: what a host client can connect to.
+
+mod echo;
+mod spdm;
+mod unasked;
+
+use std::time::Duration;
+
+pub use echo::Echo;
+pub use spdm::Spdm;
+pub use unasked::Unasked;
+
+/// What a client says of itself in the clients response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Properties {
+    /// UUID in the order in which it is printed.
+    pub uuid: [u8; 16],
+    /// Protocol version.
+    pub version: u8,
+    /// Largest payload in bytes, in both directions.
+    pub mtu: u32,
+}
+
+/// A message of a client to the host client that last spoke to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// How long after the request, besides the response latency.
+    pub after: Duration,
+    /// At most the client's MTU.
+    pub payload: Vec<u8>,
+}
+
+impl Reply {
+    /// An answer without delay of its own.
+    pub fn now(payload: Vec<u8>) -> Vec<Self> {
+        let after = Duration::ZERO;
+        vec![Self { after, payload }]
+    }
+}
+
+/// A firmware client. There is no connect on the wire: all it sees is messages.
+pub trait FirmwareClient: Send {
+    /// What the clients response says.
+    fn properties(&self) -> Properties;
+
+    /// Takes a message of at most its MTU and says what to answer, and when.
+    fn message(&mut self, payload: &[u8]) -> Vec<Reply>;
+}
+
+/// Bytes of a UUID that is written as one number.
+const fn uuid(value: u128) -> [u8; 16] {
+    value.to_be_bytes()
+}
+
+/// The clients of the engine; ids count from 1 in this order. `late` is the delay of the late one.
+pub fn all(late: Duration) -> Vec<Box<dyn FirmwareClient>> {
+    let test = |uuid| Echo::new(uuid, 5120, Duration::ZERO);
+    vec![
+        Box::new(Spdm),
+        Box::new(test(echo::TEST_4)),
+        Box::new(test(echo::TEST_1)),
+        Box::new(Echo::new(echo::BULK, echo::BULK_MTU, Duration::ZERO)),
+        Box::new(Echo::new(echo::LATE, 5120, late)),
+        Box::new(Unasked),
+    ]
+}

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The whole function: what the bus, the clock and the control socket can do to it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde_json::{json, Value};
+
+use crate::clients::FirmwareClient;
+use crate::config::{ConfigSpace, Power};
+use crate::counters::Counters;
+use crate::csr::{lanes, Lane, Register, Registers};
+use crate::faults::{Fault, Faults};
+use crate::firmware::Firmware;
+use crate::hw::{Clock, Hw, InterruptLine};
+use crate::memory::GuestMemory;
+use crate::settings::{Change, Settings};
+use crate::timeline::Timeline;
+use crate::trace::Trace;
+use crate::wire::Message;
+
+/// Dwords of each circular buffer.
+const DEPTH: u8 = 32;
+
+/// A register write that is still on its way.
+struct Posted {
+    due: Duration,
+    lane: Lane,
+    value: u32,
+}
+
+/// One HECI function. Every call that comes from outside begins with what is due until then.
+pub struct Device {
+    hw: Hw,
+    firmware: Firmware,
+    posted: VecDeque<Posted>,
+    device_id: u16,
+}
+
+impl Device {
+    /// The function after power-on.
+    pub fn new(
+        device_id: u16,
+        fw_version: [u16; 4],
+        clients: Vec<Box<dyn FirmwareClient>>,
+        settings: Settings,
+        trace: Trace,
+    ) -> Self {
+        let mut device = Self {
+            hw: Hw {
+                clock: Clock::default(),
+                config: ConfigSpace::new(device_id),
+                regs: Registers::new(DEPTH),
+                memory: GuestMemory::default(),
+                line: InterruptLine::default(),
+                counters: Counters::default(),
+                trace,
+                faults: Faults::default(),
+                settings,
+                timeline: Timeline::default(),
+            },
+            firmware: Firmware::new(fw_version, clients),
+            posted: VecDeque::new(),
+            device_id,
+        };
+        device.firmware.power_on(&mut device.hw);
+        device
+    }
+
+    /// When something is due, if nothing comes from outside before.
+    pub fn due(&self) -> Option<Duration> {
+        let posted = self.posted.front().map(|posted| posted.due);
+        [posted, self.hw.timeline.due()].into_iter().flatten().min()
+    }
+
+    /// Lets time pass until `now`.
+    pub fn advance(&mut self, now: Duration) {
+        self.hw.clock.wall = now;
+        while let Some(due) = self.due().filter(|due| *due <= now) {
+            self.hw.clock.now = due;
+            if self.posted.front().is_some_and(|posted| posted.due == due) {
+                self.land_first();
+            } else if let Some((_, event)) = self.hw.timeline.pop(due) {
+                self.firmware.event(&mut self.hw, event);
+            }
+        }
+        self.hw.clock.now = now;
+    }
+
+    /// Lets the first posted write take effect.
+    fn land_first(&mut self) {
+        if let Some(posted) = self.posted.pop_front() {
+            self.write_register(posted.lane, posted.value);
+        }
+    }
+
+    /// Lets all posted writes take effect.
+    fn flush(&mut self, now: Duration) {
+        self.advance(now);
+        while !self.posted.is_empty() {
+            self.land_first();
+            self.advance(now);
+        }
+    }
+
+    /// A read in BAR 0.
+    pub fn bar_read(&mut self, now: Duration, offset: u64, data: &mut [u8]) {
+        self.flush(now);
+        for lane in lanes(offset, data.len()) {
+            self.hw.counters.mmio_read.count(lane.register);
+            let dark =
+                !self.hw.config.decodes_memory() || self.hw.fault(Fault::MmioAllOnes).is_some();
+            let value = if dark {
+                u32::MAX
+            } else {
+                self.hw.regs.read(lane.register)
+            };
+            let register = lane.register;
+            self.hw.note(
+                "mmio_read",
+                || json!({"register": register, "value": value}),
+            );
+            lane.place(value >> (8 * lane.shift), data);
+        }
+    }
+
+    /// A write in BAR 0, which takes effect after the write delay.
+    pub fn bar_write(&mut self, now: Duration, offset: u64, data: &[u8]) {
+        self.advance(now);
+        let delay = self.hw.settings.write_delay();
+        for lane in lanes(offset, data.len()) {
+            self.hw.counters.mmio_write.count(lane.register);
+            let last = self.posted.back().map_or(now, |posted| posted.due);
+            self.posted.push_back(Posted {
+                due: last.max(now + delay),
+                lane,
+                value: lane.value(data),
+            });
+        }
+        self.advance(now);
+    }
+
+    fn write_register(&mut self, lane: Lane, value: u32) {
+        let hw = &mut self.hw;
+        let register = lane.register;
+        hw.note(
+            "mmio_write",
+            || json!({"register": register, "value": value}),
+        );
+        if !hw.config.decodes_memory() {
+            return;
+        }
+        match register {
+            Register::HostWindow => hw.regs.host_buffer.push(value),
+            Register::HostCsr => {
+                let stuck = hw.regs.host_resetting() && hw.fault(Fault::ResetStuck).is_some();
+                let effect = hw.regs.write_host_csr(value, lane.mask(), stuck);
+                if effect.interrupt {
+                    hw.interrupt();
+                }
+                if effect.reset {
+                    self.firmware.host_reset(hw);
+                }
+                if effect.doorbell {
+                    hw.counters.doorbells += 1;
+                    self.firmware.doorbell(hw);
+                }
+            }
+            Register::FirmwareWindow | Register::FirmwareCsr | Register::Other => {}
+        }
+    }
+
+    /// A read of the configuration space. Not posted, so writes on their way land before it.
+    pub fn config_read(&mut self, now: Duration, offset: u64, data: &mut [u8]) {
+        self.flush(now);
+        self.hw.counters.config_read += 1;
+        self.hw.config.read(offset, data);
+    }
+
+    /// A write to the configuration space. Not posted, so writes on their way land before it.
+    pub fn config_write(&mut self, now: Duration, offset: u64, data: &[u8]) {
+        self.flush(now);
+        let hw = &mut self.hw;
+        hw.counters.config_write += 1;
+        hw.note("config_write", || json!({"offset": offset, "data": data}));
+        let change = hw.config.write(offset, data);
+        if change.interrupt {
+            hw.send_msi();
+        }
+        if let Some(power) = change.power {
+            hw.note("power", || json!({"state": power}));
+            if power == Power::D3hot {
+                hw.counters.d3hot += 1;
+                self.firmware.sleep(hw);
+            }
+        }
+    }
+
+    /// The function is reset by the bus: as after power-on. Mapped memory, the interrupt's wiring,
+    /// settings, counters and armed faults stay.
+    pub fn reset(&mut self, now: Duration) {
+        self.hw.clock = Clock { now, wall: now };
+        self.hw.note("function_reset", || json!({}));
+        self.posted.clear();
+        self.hw.timeline = Timeline::default();
+        self.hw.config = ConfigSpace::new(self.device_id);
+        self.hw.regs = Registers::new(DEPTH);
+        self.firmware.power_on(&mut self.hw);
+    }
+
+    /// Guest memory, to map and unmap.
+    pub fn memory(&mut self) -> &mut GuestMemory {
+        &mut self.hw.memory
+    }
+
+    /// The interrupt, to wire and mask.
+    pub fn line(&mut self) -> &mut InterruptLine {
+        &mut self.hw.line
+    }
+
+    /// The counters, to read and clear.
+    pub fn counters(&mut self) -> &mut Counters {
+        &mut self.hw.counters
+    }
+
+    /// The faults, to arm and clear.
+    pub fn faults(&mut self) -> &mut Faults {
+        &mut self.hw.faults
+    }
+
+    /// Changes settings.
+    pub fn set(&mut self, now: Duration, change: &Change) {
+        self.advance(now);
+        self.hw.settings.apply(change);
+        if let Some(values) = change.hfs {
+            self.firmware.set_hfs(&mut self.hw, values);
+        }
+    }
+
+    /// The firmware resets itself and is ready again after `down`.
+    pub fn reset_firmware(&mut self, now: Duration, down: Duration) {
+        self.advance(now);
+        self.firmware.reset(&mut self.hw, down);
+        self.advance(now);
+    }
+
+    /// Sends an interrupt message for no reason.
+    pub fn interrupt(&mut self, now: Duration) {
+        self.advance(now);
+        self.hw.send_msi();
+    }
+
+    /// The firmware says something that nobody asked for.
+    ///
+    /// # Errors
+    ///
+    /// There is no shared memory, or the message does not fit its section.
+    pub fn send(&mut self, now: Duration, message: Message) -> Result<(), String> {
+        self.advance(now);
+        self.firmware.send(&mut self.hw, message)?;
+        self.advance(now);
+        Ok(())
+    }
+
+    /// Everything that can be seen of the function.
+    pub fn state(&mut self, now: Duration) -> Value {
+        self.advance(now);
+        let hw = &self.hw;
+        let mut state = self.firmware.state(hw);
+        let more = json!({
+            "device_id": self.device_id,
+            "power": hw.config.power(),
+            "memory_enabled": hw.config.decodes_memory(),
+            "bus_master": hw.config.masters_bus(),
+            "msi_enabled": hw.config.sends_msi(),
+            "interrupt_connected": hw.line.connected(),
+            "h_csr": hw.regs.host_csr(),
+            "fw_csr_ha": hw.regs.firmware_csr(),
+            "hfs": hw.config.hfs(),
+            "posted_writes": self.posted.len(),
+            "events": hw.timeline.len(),
+            "settings": hw.settings,
+        });
+        if let (Value::Object(state), Value::Object(more)) = (&mut state, more) {
+            state.extend(more);
+        }
+        state
+    }
+}

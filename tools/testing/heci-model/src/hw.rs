@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The function without its firmware: registers, configuration space, DMA, the interrupt line,
+//! and what every part of the model shares: clock, trace, counters, faults, settings.
+
+use std::fs::File;
+use std::io::Write;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::config::ConfigSpace;
+use crate::counters::Counters;
+use crate::csr::Registers;
+use crate::faults::{Fault, Faults};
+use crate::memory::GuestMemory;
+use crate::settings::Settings;
+use crate::timeline::Timeline;
+use crate::trace::Trace;
+use crate::wire::Message;
+
+/// Time between the messages of an interrupt storm, and between the changes of a header.
+pub const FAULT_PERIOD: Duration = Duration::from_micros(20);
+
+/// Something that happens later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The firmware is up again.
+    Ready,
+    /// The firmware has seen a doorbell and looks what there is to do.
+    Pickup,
+    /// The firmware looks at the counters without a doorbell.
+    Poll,
+    /// The firmware says something.
+    Send(Message),
+    /// A message in shared memory changes: the dword at `address` becomes the first of `values`,
+    /// then the other, and so on `left` times.
+    Rewrite {
+        /// Guest address.
+        address: u64,
+        /// The next value and the one after it.
+        values: [u32; 2],
+        /// How often still.
+        left: u64,
+    },
+    /// An interrupt message that a fault has delayed or multiplied.
+    Interrupt,
+}
+
+impl Event {
+    /// Whether the event dies with the link.
+    pub fn belongs_to_link(&self) -> bool {
+        !matches!(self, Self::Interrupt)
+    }
+}
+
+/// The interrupt as the vfio-user client wired it: an eventfd, and a mask of its own.
+#[derive(Debug, Default)]
+pub struct InterruptLine {
+    eventfd: Option<File>,
+    masked: bool,
+    pending: bool,
+}
+
+impl InterruptLine {
+    /// Connects the line to an eventfd, or to nothing.
+    pub fn connect(&mut self, eventfd: Option<File>) {
+        self.eventfd = eventfd;
+        self.pending = false;
+    }
+
+    /// Masks the line, or unmasks it and delivers what came meanwhile.
+    pub fn mask(&mut self, masked: bool) {
+        self.masked = masked;
+        if !masked && std::mem::take(&mut self.pending) {
+            self.trigger();
+        }
+    }
+
+    /// Whether the line is connected.
+    pub fn connected(&self) -> bool {
+        self.eventfd.is_some()
+    }
+
+    /// Sends one interrupt. A line that cannot be written is disconnected: its other end is gone.
+    pub fn trigger(&mut self) {
+        if self.masked {
+            self.pending = true;
+        } else if let Some(file) = &mut self.eventfd {
+            if file.write_all(&1u64.to_ne_bytes()).is_err() {
+                self.eventfd = None;
+            }
+        }
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Clock {
+    /// Time of the event that is handled, from the start of the model.
+    pub now: Duration,
+    /// Time at which it is handled, never before `now`.
+    pub wall: Duration,
+}
+
+/// See the module.
+pub struct Hw {
+    /// Time.
+    pub clock: Clock,
+    /// PCI configuration space.
+    pub config: ConfigSpace,
+    /// HECI registers.
+    pub regs: Registers,
+    /// Guest memory.
+    pub memory: GuestMemory,
+    /// The interrupt.
+    pub line: InterruptLine,
+    /// Counters.
+    pub counters: Counters,
+    /// Trace.
+    pub trace: Trace,
+    /// Faults.
+    pub faults: Faults,
+    /// Settings.
+    pub settings: Settings,
+    /// What happens later.
+    pub timeline: Timeline<Event>,
+}
+
+impl Hw {
+    /// Schedules `event`.
+    pub fn later(&mut self, after: Duration, event: Event) {
+        self.timeline.push(self.clock.now + after, event);
+    }
+
+    /// An occurrence of `fault`: its value if it fires now.
+    pub fn fault(&mut self, fault: Fault) -> Option<u64> {
+        let value = self.faults.fires(fault)?;
+        self.note("fault", || json!({"fault": fault, "value": value}));
+        Some(value)
+    }
+
+    /// Traces an event that happens now.
+    pub fn note(&mut self, event: &str, fields: impl FnOnce() -> serde_json::Value) {
+        self.trace.line(self.clock.wall, event, fields);
+    }
+
+    /// The firmware interrupts the host.
+    pub fn raise(&mut self) {
+        if self.regs.raise() {
+            self.interrupt();
+        }
+    }
+
+    /// An interrupt message is due, because `IS` and `IE` are now both set and were not before.
+    pub fn interrupt(&mut self) {
+        if self.fault(Fault::InterruptLost).is_some() {
+            return;
+        }
+        if let Some(us) = self.fault(Fault::InterruptLate) {
+            self.later(Duration::from_micros(us), Event::Interrupt);
+            return;
+        }
+        if let Some(messages) = self.fault(Fault::InterruptStorm) {
+            for number in 1..messages.min(100_000) {
+                self.later(FAULT_PERIOD * number as u32, Event::Interrupt);
+            }
+        }
+        self.send_msi();
+    }
+
+    /// Sends the interrupt message, unless the host has not enabled it. A masked vector keeps it
+    /// pending.
+    pub fn send_msi(&mut self) {
+        if !self.config.sends_msi() {
+            self.note("interrupt_disabled", || json!({}));
+        } else if self.config.msi_masked() {
+            self.config.set_msi_pending();
+            self.note("interrupt_pending", || json!({}));
+        } else {
+            self.counters.interrupts += 1;
+            self.note("interrupt", || json!({}));
+            self.line.trigger();
+        }
+    }
+}
