@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Devices of a class with a character device.
+//!
+//! A [`ClassDevice`] is reference counted and outlives its [`Registration`]: open files hold it,
+//! and with it the driver's data, while the hardware behind may be long gone.
+//!
+//! C headers: [`include/linux/device.h`](srctree/include/linux/device.h),
+//! [`include/linux/cdev.h`](srctree/include/linux/cdev.h)
+
+use super::{
+    attribute::{
+        Attributes,
+        Directory,
+        Table, //
+    },
+    class::{
+        Class,
+        Minor, //
+    },
+    fops,
+    poll::{
+        PollEvents,
+        PollTable, //
+    },
+};
+use core::{
+    marker::PhantomData,
+    ops::Deref,
+    ptr::{
+        self,
+        NonNull, //
+    }, //
+};
+use kernel::{
+    bindings,
+    device,
+    error::to_result,
+    new_mutex,
+    prelude::*,
+    sync::{
+        aref::{
+            ARef,
+            AlwaysRefCounted, //
+        },
+        Mutex, //
+    },
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    },
+    uaccess::{
+        UserSliceReader,
+        UserSliceWriter, //
+    }, //
+};
+
+/// What the operations of a file get: [`CharDevice::File`], borrowed.
+pub(crate) type Borrowed<'a, T> = <<T as CharDevice>::File as ForeignOwnable>::Borrowed<'a>;
+
+/// The data of a [`ClassDevice`], and what its character device does.
+///
+/// All functions run in process context and may sleep. File operations run concurrently, also
+/// on one file, and also after the device has been unregistered; a driver must have its own mark
+/// for that. The module cannot be unloaded while a file is open.
+#[vtable]
+pub(crate) trait CharDevice: Attributes + Send + Sync {
+    /// The data of an open file. It is dropped when the last user of the file has closed it.
+    type File: ForeignOwnable + Send + Sync;
+
+    /// A file is being opened. It cannot seek.
+    ///
+    /// Not called for a device that is not registered any more: that is `ENODEV`. The device may
+    /// become unregistered before this returns.
+    fn open(dev: &ClassDevice<Self>) -> Result<Self::File>;
+
+    /// Reads up to `to.len()` bytes, which may be none, and returns how many there were.
+    fn read(file: Borrowed<'_, Self>, nonblock: bool, to: UserSliceWriter) -> Result<usize>;
+
+    /// Writes up to `from.len()` bytes, which may be none, and returns how many were taken.
+    fn write(file: Borrowed<'_, Self>, nonblock: bool, from: UserSliceReader) -> Result<usize>;
+
+    /// Handles an ioctl of a 64-bit program, or one of a 32-bit program with a pointer as `arg`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTTY`, by convention: there is no such command.
+    fn ioctl(file: Borrowed<'_, Self>, cmd: u32, arg: usize) -> Result<isize>;
+
+    /// Says what the file is ready for, and has the caller woken when that changes.
+    fn poll(file: Borrowed<'_, Self>, table: &PollTable<'_>) -> PollEvents;
+
+    /// The system is about to sleep or to hibernate, or to have its memory saved.
+    ///
+    /// Called for registered devices only, before the parent device is suspended. The device may
+    /// be in the middle of being unregistered.
+    ///
+    /// # Errors
+    ///
+    /// An error ends the transition.
+    fn suspend(&self) -> Result;
+
+    /// Undoes [`CharDevice::suspend`], when the parent device is up again.
+    fn resume(&self) -> Result;
+
+    /// The system is about to power off or to reboot. Called once, before the parent device is
+    /// shut down. The device stays registered.
+    fn shutdown(&self);
+}
+
+/// Where a [`ClassDevice`] is in its life; there is no way back.
+#[derive(PartialEq, Eq)]
+enum Phase {
+    /// Not registered yet.
+    New,
+    /// In sysfs and `/dev`.
+    Registered,
+    /// Unregistered; held by files.
+    Removed,
+}
+
+/// What of a [`ClassDevice`] changes.
+struct State<T: CharDevice> {
+    phase: Phase,
+    minor: Option<Minor<T>>,
+}
+
+/// A device of a class, with a character device and the driver's data.
+///
+/// # Invariants
+///
+/// - `dev` is initialised, and its release callback frees the allocation.
+/// - `cdev` is initialised, and has the file operations of `T`.
+/// - `dev` is in sysfs at least while `state.phase` is [`Phase::Registered`] and `state` is locked.
+/// - The instance owns one of the users of `class`.
+#[pin_data]
+#[repr(C)]
+pub(crate) struct ClassDevice<T: CharDevice> {
+    dev: Opaque<bindings::device>,
+    cdev: Opaque<bindings::cdev>,
+    class: &'static Class<T>,
+    #[pin]
+    state: Mutex<State<T>>,
+    #[pin]
+    data: T,
+}
+
+// SAFETY: `dev` and `cdev` may be used and released from any thread, and `T` is `Send`.
+unsafe impl<T: CharDevice> Send for ClassDevice<T> {}
+
+// SAFETY: The C functions that use `dev` and `cdev` lock them, and `T` is `Sync`.
+unsafe impl<T: CharDevice> Sync for ClassDevice<T> {}
+
+impl<T: CharDevice> ClassDevice<T> {
+    /// Creates a device that nobody sees yet. It is called like its class, with the lowest free
+    /// number after it, from now until it is unregistered. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// - `ENODEV`: the class is not registered.
+    /// - `ENOSPC`: the class is full.
+    /// - `ENOMEM`, and what `data` gives.
+    pub(crate) fn new(
+        class: &'static Class<T>,
+        data: impl PinInit<T, Error>,
+    ) -> Result<ARef<Self>> {
+        class.get()?;
+
+        let this = class.minor().and_then(|minor| {
+            KBox::try_pin_init(
+                try_pin_init!(Self {
+                    dev: Opaque::zeroed(),
+                    cdev: Opaque::zeroed(),
+                    class,
+                    state <- new_mutex!(
+                        State {
+                            phase: Phase::New,
+                            minor: Some(minor),
+                        },
+                        "ClassDevice::state"
+                    ),
+                    data <- data,
+                }? Error),
+                GFP_KERNEL,
+            )
+        });
+        let this = this.inspect_err(|_| class.put())?;
+
+        // SAFETY: The value is never moved: the release callback drops it in place.
+        let this = NonNull::from(KBox::leak(unsafe { Pin::into_inner_unchecked(this) }));
+        // SAFETY: The allocation is valid.
+        let (dev, cdev) = unsafe { (this.as_ref().dev.get(), this.as_ref().cdev.get()) };
+
+        // SAFETY: `dev` is valid and zeroed.
+        unsafe { bindings::device_initialize(dev) };
+        // INVARIANT: `release` frees the allocation.
+        // SAFETY: `dev` is valid, and not shared yet.
+        unsafe {
+            (*dev).class = class.as_raw();
+            (*dev).groups = Table::<Self>::GROUPS.as_ptr().cast_mut();
+            (*dev).release = Some(Self::release);
+        };
+        // INVARIANT: The operations are those of `T`.
+        // SAFETY: `cdev` is valid, and the operations are `'static`.
+        unsafe { bindings::cdev_init(cdev, fops::vtable::<T>()) };
+        // SAFETY: `cdev` is valid, and not shared yet.
+        unsafe { (*cdev).owner = (*(*cdev).ops).owner };
+
+        // SAFETY: `device_initialize()` made the reference that is taken over here.
+        let this: ARef<Self> = unsafe { ARef::from_raw(this) };
+        let state = this.state.lock();
+
+        if let Some(minor) = &state.minor {
+            // SAFETY: `dev` is valid, and not shared yet.
+            unsafe { (*dev).devt = class.devt(minor) };
+            // SAFETY:
+            // - `dev` is initialised, and not in sysfs yet.
+            // - The format matches the types of the arguments.
+            to_result(unsafe {
+                bindings::dev_set_name(
+                    dev,
+                    c"%s%u".as_char_ptr(),
+                    class.name().as_char_ptr(),
+                    minor.id(),
+                )
+            })?;
+        }
+        drop(state);
+        Ok(this)
+    }
+
+    /// Tells user space that the device changed (`KOBJ_CHANGE`), with a `variable` of the form
+    /// `NAME=value`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// - `ENODEV`: the device is not registered.
+    /// - `ENOMEM`
+    pub(crate) fn changed(&self, variable: &CStr) -> Result {
+        let mut variables = [variable.as_char_ptr().cast_mut(), ptr::null_mut()];
+
+        self.with_kobject(|kobj| {
+            // SAFETY:
+            // - `kobj` is in sysfs.
+            // - The variables are strings that are only read, and end with a null pointer.
+            to_result(unsafe {
+                bindings::kobject_uevent_env(
+                    kobj,
+                    bindings::kobject_action_KOBJ_CHANGE,
+                    variables.as_mut_ptr(),
+                )
+            })
+        })
+    }
+
+    /// Calls `f` with the kobject of the device, which stays in sysfs meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV`: the device is not registered.
+    pub(super) fn with_kobject<R>(
+        &self,
+        f: impl FnOnce(*mut bindings::kobject) -> Result<R>,
+    ) -> Result<R> {
+        let state = self.state.lock();
+
+        if state.phase != Phase::Registered {
+            return Err(ENODEV);
+        }
+        // SAFETY: By the type invariant, `dev` is valid.
+        f(unsafe { &raw mut (*self.dev.get()).kobj })
+    }
+
+    /// Whether the device is registered at this moment.
+    pub(super) fn is_registered(&self) -> bool {
+        self.state.lock().phase == Phase::Registered
+    }
+
+    /// Finds the device of a C device.
+    ///
+    /// # Safety
+    ///
+    /// `dev` must be embedded in a `ClassDevice<T>`, and be valid for the lifetime `'a`.
+    pub(super) unsafe fn from_raw<'a>(dev: *mut bindings::device) -> &'a Self {
+        // SAFETY: By the requirements of this function; `dev` is the first field.
+        unsafe { &*dev.cast() }
+    }
+
+    /// Finds the device of a C character device.
+    ///
+    /// # Safety
+    ///
+    /// `cdev` must be embedded in a `ClassDevice<T>`, and be valid for the lifetime `'a`.
+    pub(super) unsafe fn from_cdev<'a>(cdev: *mut bindings::cdev) -> &'a Self {
+        // SAFETY: By the requirements of this function.
+        unsafe { &*kernel::container_of!(Opaque::cast_from(cdev), Self, cdev) }
+    }
+
+    /// Frees the device after its last reference is gone.
+    ///
+    /// # Safety
+    ///
+    /// `dev` must be embedded in a `ClassDevice<T>` that nobody uses any more.
+    unsafe extern "C" fn release(dev: *mut bindings::device) {
+        // SAFETY: `dev` is the first field of an allocation that was leaked from a box, and nobody
+        // uses it any more.
+        let this = unsafe { KBox::from_raw(dev.cast::<Self>()) };
+        let class = this.class;
+
+        drop(this);
+        class.put();
+    }
+}
+
+impl<T: CharDevice> Deref for ClassDevice<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.data
+    }
+}
+
+impl<T: CharDevice> AsRef<device::Device> for ClassDevice<T> {
+    fn as_ref(&self) -> &device::Device {
+        // SAFETY: By the type invariant, `dev` is initialised; it has the lifetime of `self`.
+        unsafe { device::Device::from_raw(self.dev.get()) }
+    }
+}
+
+// SAFETY: The reference count of `dev` keeps the allocation, and each instance has one, since they
+// are made by `ClassDevice::new` only.
+unsafe impl<T: CharDevice> AlwaysRefCounted for ClassDevice<T> {
+    fn inc_ref(&self) {
+        // SAFETY: `dev` is initialised, and the caller has a reference.
+        unsafe { bindings::get_device(self.dev.get()) };
+    }
+
+    unsafe fn dec_ref(this: NonNull<Self>) {
+        // SAFETY: `dev` is the first field, and the caller gives its reference away.
+        unsafe { bindings::put_device(this.as_ptr().cast()) };
+    }
+}
+
+// SAFETY: `data` returns the data of the device, which lives as long as the device.
+unsafe impl<T: CharDevice> Directory for ClassDevice<T> {
+    type Data = T;
+
+    unsafe fn data<'a>(kobj: *mut bindings::kobject) -> &'a T {
+        // SAFETY: By the requirements of this function `kobj` belongs to such a device; it is the
+        // first field of `struct device`, and that is the first of the device.
+        unsafe { Self::from_raw(kobj.cast()) }
+    }
+}
+
+/// The registration of a [`ClassDevice`]: while it exists, users see the device.
+///
+/// Dropping it removes the device from sysfs and from `/dev`, waits for callbacks of attributes,
+/// and makes its number free. Open files stay. May sleep; must not happen in a callback of one of
+/// the device's attributes.
+///
+/// # Invariants
+///
+/// `dev` has been added with `cdev_device_add()`.
+pub(crate) struct Registration<'a, T: CharDevice> {
+    dev: ARef<ClassDevice<T>>,
+    _parent: PhantomData<&'a device::Device<device::Bound>>,
+}
+
+impl<'a, T: CharDevice> Registration<'a, T> {
+    /// Makes `dev` visible below `parent`, with its attributes. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// - `EINVAL`: the device is or was registered.
+    /// - Others as given by `cdev_device_add()`.
+    pub(crate) fn new(
+        parent: &'a device::Device<device::Bound>,
+        dev: ARef<ClassDevice<T>>,
+    ) -> Result<Self> {
+        // Held until the end, so that a file that is opened at once finds the device registered.
+        let mut state = dev.state.lock();
+
+        if state.phase != Phase::New {
+            return Err(EINVAL);
+        }
+        // SAFETY:
+        // - `dev` is initialised, and by its phase in use by nobody else.
+        // - `device::Device` is a transparent wrapper of the C type.
+        unsafe { (*dev.dev.get()).parent = ptr::from_ref(parent).cast_mut().cast() };
+
+        // SAFETY: By the type invariant both are initialised, and by the phase not added yet.
+        let result = to_result(unsafe { bindings::cdev_device_add(dev.cdev.get(), dev.dev.get()) });
+
+        state.phase = if result.is_ok() {
+            Phase::Registered
+        } else {
+            Phase::Removed
+        };
+        drop(state);
+        // INVARIANT: It was added above.
+        result.map(|()| Self {
+            dev,
+            _parent: PhantomData,
+        })
+    }
+}
+
+impl<T: CharDevice> Drop for Registration<'_, T> {
+    fn drop(&mut self) {
+        self.dev.state.lock().phase = Phase::Removed;
+        // The lock is not held here, because this waits for callbacks of attributes.
+        //
+        // SAFETY: By the type invariant, they were added together.
+        unsafe { bindings::cdev_device_del(self.dev.cdev.get(), self.dev.dev.get()) };
+
+        let minor = self.dev.state.lock().minor.take();
+        drop(minor);
+    }
+}

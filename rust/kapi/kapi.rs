@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe wrappers for what the `kernel` crate of Linux 7.3 lacks.
+//!
+//! Each module is one abstraction, written so that it can move to `rust/kernel` unchanged. A crate
+//! mounts this file as a module; nothing here knows the driver that uses it.
+
+pub(crate) mod attribute;
+pub(crate) mod chardev;
+pub(crate) mod class;
+pub(crate) mod deferred;
+mod fops;
+pub(crate) mod irq;
+pub(crate) mod kobject;
+pub(crate) mod pci;
+pub(crate) mod poll;
+pub(crate) mod timer;
+pub(crate) mod work;
