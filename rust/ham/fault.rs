@@ -45,6 +45,8 @@ pub enum Fault {
         /// The command.
         command: u32,
     },
+    /// A start response that nobody asked for.
+    UnexpectedStart,
     /// A bus message carries a status other than success.
     BusMessageHeader {
         /// Status field of the header.
@@ -99,6 +101,7 @@ impl fmt::Display for Fault {
                 )
             }
             Self::BusMessage { command } => write!(f, "unexpected bus message {command:#x}"),
+            Self::UnexpectedStart => f.write_str("unexpected start response"),
             Self::BusMessageHeader { status } => {
                 write!(f, "bus message with status {status:#x}")
             }

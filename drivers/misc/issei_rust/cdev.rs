@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `/dev/issei<N>`: what programs do with an open file.
+//!
+//! Sources of the interface: Linux `include/uapi/linux/issei.h`,
+//! `Documentation/driver-api/issei` and `drivers/misc/issei/cdev.c`.
+
+use kernel::{
+    ioctl,
+    prelude::*,
+    static_lock_class,
+    sync::{
+        aref::ARef,
+        poll::PollCondVarBox,
+        Arc,
+        ArcBorrow,
+        SpinLockIrqGuard, //
+    },
+    uaccess::{
+        UserPtr,
+        UserSlice,
+        UserSliceReader,
+        UserSliceWriter, //
+    }, //
+};
+
+use crate::{
+    clients::{
+        Endpoint,
+        Message,
+        Outgoing, //
+    },
+    device::Issei,
+    ham::{
+        link::Event,
+        wire::Client, //
+    },
+    kapi::{
+        chardev::{
+            CharDevice,
+            ClassDevice, //
+        },
+        poll::{
+            PollEvents,
+            PollTable, //
+        }, //
+    },
+    link::{
+        zeroed,
+        Link, //
+    }, //
+};
+
+/// Connects the file to the firmware client with the UUID in the 16 bytes of the argument, and
+/// leaves its properties there.
+const IOCTL_ISSEI_CONNECT_CLIENT: u32 = ioctl::_IOWR::<[u8; 16]>(b'H' as u32, 1);
+
+/// Disconnects the file.
+const IOCTL_ISSEI_DISCONNECT_CLIENT: u32 = ioctl::_IO(b'H' as u32, 2);
+
+/// Tells whether the link is in reset (bit 0) and how many resets there have been (bits 15:8).
+const IOCTL_ISSEI_DRIVER_STATUS: u32 = ioctl::_IOR::<u32>(b'H' as u32, 3);
+
+/// An open file.
+pub(crate) struct File {
+    dev: ARef<ClassDevice<Issei>>,
+    wait: Arc<PollCondVarBox>,
+    slot: usize,
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let endpoint = self.dev.link.lock().clients.close(self.slot);
+        drop(endpoint);
+    }
+}
+
+impl File {
+    /// The link, which must be up.
+    ///
+    /// # Errors
+    ///
+    /// - `ENODEV`: the device is gone.
+    /// - `down`: the link is not up.
+    fn link(&self, down: Error) -> Result<SpinLockIrqGuard<'_, Link>> {
+        let link = self.dev.link.lock();
+        if link.is_gone() {
+            Err(ENODEV)
+        } else if !link.machine().is_up() {
+            Err(down)
+        } else {
+            Ok(link)
+        }
+    }
+
+    /// Waits for something to happen to the file. The lock is released meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// - `EAGAIN`: the file does not block.
+    /// - `EINTR`: a signal came.
+    /// - `ENODEV`: the device is gone.
+    fn wait(&self, link: &mut SpinLockIrqGuard<'_, Link>, nonblock: bool) -> Result {
+        if nonblock {
+            return Err(EAGAIN);
+        }
+        let signal = self.wait.wait_interruptible(link);
+        if link.is_gone() {
+            Err(ENODEV)
+        } else if signal {
+            Err(EINTR)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn read(&self, nonblock: bool, mut to: UserSliceWriter) -> Result<usize> {
+        let mut link = self.link(EBUSY)?;
+        let host_id = link.clients.connection(self.slot)?.host_id();
+        let message = loop {
+            let connection = link.clients.connection(self.slot)?;
+            if connection.host_id() != host_id {
+                return Err(ENOTCONN);
+            }
+            match connection.take_unread(to.len())? {
+                Some(message) => break message,
+                None => self.wait(&mut link, nonblock)?,
+            }
+        };
+        drop(link);
+
+        let length = message.payload().len();
+        let copied = to.write_slice(message.payload());
+        let mut link = self.dev.link.lock();
+        let rest = match link.clients.connection(self.slot) {
+            Ok(connection) if connection.host_id() == host_id => match copied {
+                Ok(()) => connection.give_spare(message.into_buffer()),
+                Err(_) => connection.put_back(message).map(Message::into_buffer),
+            },
+            _ => Some(message.into_buffer()),
+        };
+        drop(link);
+        drop(rest);
+        copied.map(|()| length)
+    }
+
+    fn write(&self, nonblock: bool, mut from: UserSliceReader) -> Result<usize> {
+        let length = from.len();
+        let (host_id, spare) = {
+            let mut link = self.link(EBUSY)?;
+            let connection = link.clients.connection(self.slot)?;
+            if length > connection.limit() {
+                return Err(EFBIG);
+            }
+            (connection.host_id(), connection.take_spare())
+        };
+        let mut buffer = match spare {
+            Some(buffer) => buffer,
+            None => zeroed(length, GFP_KERNEL)?,
+        };
+        // A page fault here holds nobody up.
+        let copied = from.read_slice(buffer.get_mut(..length).ok_or(EFBIG)?);
+        let mut message = Message::new(buffer, length);
+
+        let mut link = self.dev.link.lock();
+        let sent = copied.and_then(|()| self.send(&mut link, nonblock, host_id, &mut message));
+        // Whatever buffer is in it now.
+        let rest = match link.clients.connection(self.slot) {
+            Ok(connection) if connection.host_id() == host_id => {
+                connection.give_spare(message.into_buffer())
+            }
+            _ => Some(message.into_buffer()),
+        };
+        drop(link);
+        drop(rest);
+        sent.map(|()| length)
+    }
+
+    /// Sends a message on the connection with this id. The message is left empty if it was taken.
+    fn send(
+        &self,
+        link: &mut SpinLockIrqGuard<'_, Link>,
+        nonblock: bool,
+        host_id: u16,
+        message: &mut Message,
+    ) -> Result {
+        loop {
+            self.check_connection(link, host_id)?;
+            match link.clients.queue(self.slot, host_id, message.take()) {
+                Ok(()) => break,
+                Err(refused) => *message = refused,
+            }
+            // Another thread writes to the same file.
+            self.wait(link, nonblock)?;
+        }
+        link.submit(&self.dev);
+        loop {
+            self.check_connection(link, host_id)?;
+            let outgoing = link.clients.connection(self.slot)?.outgoing();
+            match core::mem::replace(outgoing, Outgoing::None) {
+                Outgoing::Queued(queued) => *outgoing = Outgoing::Queued(queued),
+                Outgoing::Sent(rest) => {
+                    if let Some(buffer) = rest {
+                        *message = Message::new(buffer, 0);
+                    }
+                    self.wait.notify_all();
+                    return Ok(());
+                }
+                Outgoing::None => return Err(ENOTCONN),
+            }
+            if let Err(error) = self.wait(link, nonblock) {
+                match link.clients.unqueue(self.slot) {
+                    Some(unsent) => {
+                        *message = unsent;
+                        self.wait.notify_all();
+                        return Err(error);
+                    }
+                    // It was sent meanwhile, or the connection has ended.
+                    None => continue,
+                }
+            }
+        }
+    }
+
+    fn check_connection(&self, link: &mut SpinLockIrqGuard<'_, Link>, host_id: u16) -> Result {
+        if link.is_gone() {
+            return Err(ENODEV);
+        }
+        match link.clients.connection(self.slot)?.host_id() == host_id {
+            true => Ok(()),
+            false => Err(ENOTCONN),
+        }
+    }
+
+    fn connect(&self, uuid: &[u8; 16]) -> Result<Client> {
+        // The firmware may come back with another table meanwhile, but not for ever.
+        for _ in 0..3 {
+            let limit = self.link(ENODEV)?.clients.find(self.slot, uuid)?.1;
+            let mut buffer = Some(zeroed(limit, GFP_KERNEL)?);
+            let mut link = self.link(ENODEV)?;
+            let connected = link.clients.connect(self.slot, uuid, &mut buffer);
+            drop(link);
+            match connected {
+                Ok((client, old)) => {
+                    drop(old);
+                    return Ok(client);
+                }
+                Err(EAGAIN) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(ENODEV)
+    }
+
+    fn disconnect(&self) -> Result {
+        let mut link = self.link(ENODEV)?;
+        let ended = link.clients.disconnect(self.slot);
+        drop(link);
+        ended.map(drop)
+    }
+
+    fn status(&self) -> Result<u32> {
+        let link = self.dev.link.lock();
+        if link.is_gone() {
+            return Err(ENODEV);
+        }
+        // CAST: The interface has eight bits for the number of resets; it wraps.
+        let resets = u32::from(link.statistics.counters.resets as u8);
+        Ok(u32::from(!link.machine().is_up()) | resets << 8)
+    }
+}
+
+#[vtable]
+impl CharDevice for Issei {
+    type File = Arc<File>;
+
+    fn open(dev: &ClassDevice<Self>) -> Result<Arc<File>> {
+        let cv = PollCondVarBox::new(c"issei:file", static_lock_class!())?;
+        let wait = Arc::new(cv, GFP_KERNEL)?;
+        let endpoint = KBox::new(Endpoint::new(wait.clone()), GFP_KERNEL)?;
+        let mut link = dev.link.lock();
+        if link.is_gone() {
+            return Err(ENODEV);
+        }
+        let slot = match link.clients.open(endpoint) {
+            Ok(slot) => slot,
+            Err(refused) => {
+                drop(link);
+                drop(refused);
+                return Err(EMFILE);
+            }
+        };
+        drop(link);
+        let file = File {
+            dev: dev.into(),
+            wait,
+            slot,
+        };
+        Ok(Arc::new(file, GFP_KERNEL)?)
+    }
+
+    fn read(file: ArcBorrow<'_, File>, nonblock: bool, to: UserSliceWriter) -> Result<usize> {
+        if to.is_empty() {
+            return Ok(0);
+        }
+        file.read(nonblock, to)
+    }
+
+    fn write(file: ArcBorrow<'_, File>, nonblock: bool, from: UserSliceReader) -> Result<usize> {
+        if from.is_empty() {
+            return Ok(0);
+        }
+        file.write(nonblock, from)
+    }
+
+    fn ioctl(file: ArcBorrow<'_, File>, cmd: u32, arg: usize) -> Result<isize> {
+        let user = UserPtr::from_addr(arg);
+        match cmd {
+            IOCTL_ISSEI_CONNECT_CLIENT => {
+                drop(file.link(ENODEV)?);
+                let (mut from, mut to) = UserSlice::new(user, 16).reader_writer();
+                let client = file.connect(&from.read()?)?;
+                let [m0, m1, m2, m3] = client.mtu.to_ne_bytes();
+                let [f0, f1, f2, f3] = client.flags.to_ne_bytes();
+                let properties: [u8; 16] = [
+                    m0,
+                    m1,
+                    m2,
+                    m3,
+                    client.version,
+                    0,
+                    0,
+                    0,
+                    f0,
+                    f1,
+                    f2,
+                    f3,
+                    0,
+                    0,
+                    0,
+                    0,
+                ];
+                to.write(&properties).inspect_err(|_| {
+                    // Nobody knows of this connection; it may also have ended already.
+                    let _ = file.disconnect();
+                })?;
+            }
+            IOCTL_ISSEI_DISCONNECT_CLIENT => file.disconnect()?,
+            IOCTL_ISSEI_DRIVER_STATUS => UserSlice::new(user, 4).writer().write(&file.status()?)?,
+            _ => return Err(ENOTTY),
+        }
+        Ok(0)
+    }
+
+    fn poll(file: ArcBorrow<'_, File>, table: &PollTable<'_>) -> PollEvents {
+        table.wait(&file.wait);
+        let mut link = file.dev.link.lock();
+        if link.is_gone() {
+            return PollEvents::ERR | PollEvents::HUP;
+        }
+        let can_write = link.can_write();
+        let Ok(connection) = link.clients.connection(file.slot) else {
+            return PollEvents::ERR;
+        };
+        let mut events = PollEvents::NONE;
+        if connection.has_unread() {
+            events |= PollEvents::IN;
+        }
+        if can_write && matches!(connection.outgoing(), Outgoing::None) {
+            events |= PollEvents::OUT;
+        } else {
+            link.clients.want_to_write(file.slot);
+        }
+        events
+    }
+
+    fn suspend(&self) -> Result {
+        self.event(Event::Stop);
+        Ok(())
+    }
+
+    fn resume(&self) -> Result {
+        self.event(Event::Start);
+        Ok(())
+    }
+
+    fn shutdown(&self) {
+        self.event(Event::Stop);
+    }
+}

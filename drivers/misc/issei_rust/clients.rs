@@ -1,0 +1,691 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Firmware clients, open files, and the connections between them.
+//!
+//! An open file owns an [`Endpoint`]. Connecting it to a firmware client gives it a [`Connection`],
+//! with a host client id of its own: an answer that comes after its connection has ended finds
+//! nobody, also when the same file has connected again.
+//!
+//! A fault of one connection ends that connection and nothing else. All of this is guarded by the
+//! link lock and runs in any context; memory is allocated and freed outside of the lock.
+
+use kernel::{
+    prelude::*,
+    sync::{
+        poll::PollCondVarBox,
+        Arc, //
+    }, //
+};
+
+use crate::{
+    ham::wire::{
+        Client,
+        Header,
+        STATUS_SUCCESS, //
+    },
+    shm::PAYLOAD_MAX, //
+};
+
+/// Open files per device.
+pub(crate) const MAX_FILES: usize = 255;
+
+/// A buffer for one message.
+pub(crate) type Buffer = KVVec<u8>;
+
+/// A message in a buffer that may be longer.
+pub(crate) struct Message {
+    buffer: Buffer,
+    length: usize,
+}
+
+impl Message {
+    /// The first `length` bytes of `buffer`.
+    pub(crate) fn new(buffer: Buffer, length: usize) -> Self {
+        let length = length.min(buffer.len());
+        Self { buffer, length }
+    }
+
+    /// Bytes of the message.
+    pub(crate) fn payload(&self) -> &[u8] {
+        self.buffer.get(..self.length).unwrap_or_default()
+    }
+
+    /// Takes the message and leaves an empty one without a buffer.
+    pub(crate) fn take(&mut self) -> Self {
+        core::mem::replace(self, Self::new(Buffer::new(), 0))
+    }
+
+    /// Gives the buffer back.
+    pub(crate) fn into_buffer(self) -> Buffer {
+        self.buffer
+    }
+}
+
+/// Where the message of a writer stands.
+pub(crate) enum Outgoing {
+    /// No writer.
+    None,
+    /// Waits for the host-to-firmware section.
+    Queued(Message),
+    /// Lies in shared memory. The writer has yet to notice, and to free the buffer if there is one.
+    Sent(Option<Buffer>),
+}
+
+/// A file's end of a connection to a firmware client.
+pub(crate) struct Connection {
+    /// Index of the firmware client in the table.
+    client: usize,
+    fw_id: u16,
+    host_id: u16,
+    /// Longest payload, in bytes: the client's MTU or what a section holds.
+    limit: usize,
+    /// The connection's one message buffer, of `limit` bytes, while no message is in it.
+    spare: Option<Buffer>,
+    /// A message that nobody has read yet.
+    unread: Option<Message>,
+    outgoing: Outgoing,
+    /// Messages sent less messages received: answers that the firmware owes.
+    owed: u32,
+}
+
+impl Connection {
+    /// Names this connection among all that there have been for a long time.
+    pub(crate) fn host_id(&self) -> u16 {
+        self.host_id
+    }
+
+    /// Longest payload, in bytes.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Takes the message buffer if it is free.
+    pub(crate) fn take_spare(&mut self) -> Option<Buffer> {
+        self.spare.take()
+    }
+
+    /// Gives a buffer to the connection, or back to the caller, who frees it outside of the lock.
+    pub(crate) fn give_spare(&mut self, buffer: Buffer) -> Option<Buffer> {
+        if self.spare.is_none() && buffer.len() >= self.limit {
+            self.spare = Some(buffer);
+            None
+        } else {
+            Some(buffer)
+        }
+    }
+
+    /// Whether a message waits to be read.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.unread.is_some()
+    }
+
+    /// Takes the message that waits, if it is not longer than `room`.
+    ///
+    /// # Errors
+    ///
+    /// - `EFBIG`: it is longer; it goes on waiting.
+    pub(crate) fn take_unread(&mut self, room: usize) -> Result<Option<Message>> {
+        match &self.unread {
+            Some(message) if message.length > room => Err(EFBIG),
+            _ => Ok(self.unread.take()),
+        }
+    }
+
+    /// Puts back a message that could not be copied out, unless a newer one has come.
+    pub(crate) fn put_back(&mut self, message: Message) -> Option<Message> {
+        if self.unread.is_none() {
+            self.unread = Some(message);
+            None
+        } else {
+            Some(message)
+        }
+    }
+
+    /// Where the message of the writer stands.
+    pub(crate) fn outgoing(&mut self) -> &mut Outgoing {
+        &mut self.outgoing
+    }
+}
+
+/// What an endpoint is connected to.
+pub(crate) enum State {
+    /// Nothing.
+    Idle,
+    /// A firmware client.
+    Connected(Connection),
+    /// Nothing any more. What was the connection is kept until its owner comes to free it.
+    Lost { _connection: Connection },
+}
+
+/// One open file, as the link knows it.
+pub(crate) struct Endpoint {
+    /// Where readers, writers and pollers of the file wait.
+    wait: Arc<PollCondVarBox>,
+    state: State,
+    /// Whether a poller was told that a write would have to wait.
+    wants_to_write: bool,
+}
+
+impl Endpoint {
+    /// An endpoint that is not connected.
+    pub(crate) fn new(wait: Arc<PollCondVarBox>) -> Self {
+        Self {
+            wait,
+            state: State::Idle,
+            wants_to_write: false,
+        }
+    }
+
+    /// The connection, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOTCONN`: there is none.
+    pub(crate) fn connection(&mut self) -> Result<&mut Connection> {
+        match &mut self.state {
+            State::Connected(connection) => Ok(connection),
+            _ => Err(ENOTCONN),
+        }
+    }
+
+    fn lose(&mut self) {
+        self.state = match core::mem::replace(&mut self.state, State::Idle) {
+            State::Connected(connection) => State::Lost {
+                _connection: connection,
+            },
+            other => other,
+        };
+        self.wait.notify_all();
+    }
+}
+
+/// A firmware client and who is connected to it.
+pub(crate) struct FwClient {
+    /// What the firmware says of it.
+    pub(crate) properties: Client,
+    /// Slot of the endpoint that is connected.
+    owner: Option<usize>,
+    /// Messages sent to it since it was enumerated.
+    pub(crate) sent: u64,
+    /// Messages delivered from it since it was enumerated.
+    pub(crate) received: u64,
+}
+
+impl FwClient {
+    /// A client that nobody is connected to.
+    pub(crate) fn new(properties: Client) -> Self {
+        Self {
+            properties,
+            owner: None,
+            sent: 0,
+            received: 0,
+        }
+    }
+
+    /// Whether somebody is connected to it.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.owner.is_some()
+    }
+
+    /// Longest payload, in bytes, that a connection may use.
+    fn limit(&self) -> usize {
+        usize::try_from(self.properties.mtu).map_or(PAYLOAD_MAX, |mtu| mtu.min(PAYLOAD_MAX))
+    }
+}
+
+/// Messages that were not delivered, and why.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Undelivered {
+    /// No connection has these ids: most often it has ended meanwhile.
+    pub(crate) stale: u64,
+    /// The status is not success: the connection was dropped.
+    pub(crate) status: u64,
+    /// Longer than the MTU: the connection was dropped.
+    pub(crate) too_long: u64,
+    /// The message before it was not read: the connection was dropped.
+    pub(crate) unread: u64,
+    /// No memory for a second message while the first is copied: the connection was dropped.
+    pub(crate) no_memory: u64,
+}
+
+/// All clients and endpoints of a device.
+pub(crate) struct Clients {
+    table: KVVec<FwClient>,
+    endpoints: KVec<Option<KBox<Endpoint>>>,
+    /// Slots of the endpoints with a queued message, in the order in which they came.
+    queue: Queue,
+    next_host_id: u16,
+    owed: u32,
+    /// Endpoints with a poller that waits to write.
+    pollers: usize,
+    pub(crate) undelivered: Undelivered,
+}
+
+impl Clients {
+    /// No clients and no endpoints.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOMEM`: no memory for the table of endpoints.
+    pub(crate) fn new() -> Result<Self> {
+        let mut endpoints = KVec::with_capacity(MAX_FILES, GFP_KERNEL)?;
+        for _ in 0..MAX_FILES {
+            endpoints.push(None, GFP_KERNEL)?;
+        }
+        Ok(Self {
+            table: KVVec::new(),
+            endpoints,
+            queue: Queue::new(),
+            next_host_id: 1,
+            owed: 0,
+            pollers: 0,
+            undelivered: Undelivered::default(),
+        })
+    }
+
+    /// The firmware clients; empty while the link is not up.
+    pub(crate) fn table(&self) -> &[FwClient] {
+        &self.table
+    }
+
+    /// Sets the firmware clients. Returns what is to be freed outside of the lock.
+    pub(crate) fn set_table(&mut self, table: KVVec<FwClient>) -> KVVec<FwClient> {
+        core::mem::replace(&mut self.table, table)
+    }
+
+    /// Answers that the firmware owes to connections.
+    pub(crate) fn owed(&self) -> u32 {
+        self.owed
+    }
+
+    /// Whether a writer waits for the host-to-firmware section.
+    pub(crate) fn has_queued(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Open files.
+    pub(crate) fn files(&self) -> usize {
+        self.endpoints.iter().flatten().count()
+    }
+
+    /// Takes in an endpoint and returns its slot, or gives it back when all are taken.
+    pub(crate) fn open(
+        &mut self,
+        endpoint: KBox<Endpoint>,
+    ) -> core::result::Result<usize, KBox<Endpoint>> {
+        match self
+            .endpoints
+            .iter_mut()
+            .enumerate()
+            .find(|(_, e)| e.is_none())
+        {
+            Some((slot, free)) => {
+                *free = Some(endpoint);
+                Ok(slot)
+            }
+            None => Err(endpoint),
+        }
+    }
+
+    /// Ends the connection of an endpoint and takes it out, to be freed outside of the lock.
+    pub(crate) fn close(&mut self, slot: usize) -> Option<KBox<Endpoint>> {
+        self.end(slot);
+        self.endpoints.get_mut(slot)?.take()
+    }
+
+    /// The endpoint in a slot.
+    ///
+    /// # Errors
+    ///
+    /// - `EBADF`: there is none.
+    pub(crate) fn endpoint(&mut self, slot: usize) -> Result<&mut Endpoint> {
+        self.endpoints
+            .get_mut(slot)
+            .and_then(|endpoint| endpoint.as_deref_mut())
+            .ok_or(EBADF)
+    }
+
+    /// The connection of the endpoint in a slot.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOTCONN`: it has none.
+    pub(crate) fn connection(&mut self, slot: usize) -> Result<&mut Connection> {
+        self.endpoint(slot)?.connection()
+    }
+
+    /// Finds the client that [`Clients::connect`] would connect to: its place in the table and the
+    /// size of the buffer that the connection needs.
+    ///
+    /// # Errors
+    ///
+    /// - `EISCONN`: the endpoint is connected.
+    /// - `ENOTTY`: no client has this UUID.
+    /// - `EBUSY`: another endpoint is connected to it.
+    pub(crate) fn find(&mut self, slot: usize, uuid: &[u8; 16]) -> Result<(usize, usize)> {
+        if self.connection(slot).is_ok() {
+            return Err(EISCONN);
+        }
+        let (index, client) = self
+            .table
+            .iter()
+            .enumerate()
+            .find(|(_, client)| client.properties.uuid == *uuid)
+            .ok_or(ENOTTY)?;
+        if client.is_connected() {
+            return Err(EBUSY);
+        }
+        Ok((index, client.limit()))
+    }
+
+    /// Connects an endpoint. Returns what the firmware says of the client, and what is to be freed
+    /// outside of the lock.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Clients::find`], and
+    ///
+    /// - `EAGAIN`: `buffer` does not fit: the table is another one than when it was sized.
+    pub(crate) fn connect(
+        &mut self,
+        slot: usize,
+        uuid: &[u8; 16],
+        buffer: &mut Option<Buffer>,
+    ) -> Result<(Client, State)> {
+        let (index, limit) = self.find(slot, uuid)?;
+        let spare = buffer.take_if(|buffer| buffer.len() == limit);
+        if spare.is_none() {
+            return Err(EAGAIN);
+        }
+        let host_id = self.new_host_id();
+        let client = self.table.get_mut(index).ok_or(ENOTTY)?;
+        client.owner = Some(slot);
+        let properties = client.properties;
+        let connection = Connection {
+            client: index,
+            fw_id: properties.id,
+            host_id,
+            limit,
+            spare,
+            unread: None,
+            outgoing: Outgoing::None,
+            owed: 0,
+        };
+        let endpoint = self.endpoint(slot)?;
+        let old = core::mem::replace(&mut endpoint.state, State::Connected(connection));
+        Ok((properties, old))
+    }
+
+    /// Ends the connection of an endpoint. Returns what is to be freed outside of the lock.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOTCONN`: it has none.
+    pub(crate) fn disconnect(&mut self, slot: usize) -> Result<State> {
+        self.connection(slot)?;
+        self.end(slot);
+        Ok(core::mem::replace(
+            &mut self.endpoint(slot)?.state,
+            State::Idle,
+        ))
+    }
+
+    /// Ends all connections and forgets the firmware clients. Frees nothing.
+    pub(crate) fn lose_all(&mut self) {
+        // Entries have no destructor: this frees nothing either.
+        self.table.clear();
+        self.queue.clear();
+        self.owed = 0;
+        for endpoint in self.endpoints.iter_mut().flatten() {
+            endpoint.lose();
+        }
+    }
+
+    /// Notes that a poller of the endpoint waits to write.
+    pub(crate) fn want_to_write(&mut self, slot: usize) {
+        if let Ok(endpoint) = self.endpoint(slot) {
+            if !core::mem::replace(&mut endpoint.wants_to_write, true) {
+                self.pollers = self.pollers.saturating_add(1);
+            }
+        }
+    }
+
+    /// Wakes the pollers that wait to write.
+    pub(crate) fn wake_writers(&mut self) {
+        if core::mem::take(&mut self.pollers) == 0 {
+            return;
+        }
+        for endpoint in self.endpoints.iter_mut().flatten() {
+            if core::mem::take(&mut endpoint.wants_to_write) {
+                endpoint.wait.notify_all();
+            }
+        }
+    }
+
+    /// Wakes everybody who waits.
+    pub(crate) fn wake_all(&self) {
+        for endpoint in self.endpoints.iter().flatten() {
+            endpoint.wait.notify_all();
+        }
+    }
+
+    /// Queues a message of the connection with this `host_id`, which must have no other.
+    ///
+    /// # Errors
+    ///
+    /// The message comes back when the connection is gone or has a message queued.
+    pub(crate) fn queue(
+        &mut self,
+        slot: usize,
+        host_id: u16,
+        message: Message,
+    ) -> core::result::Result<(), Message> {
+        match self.connection(slot) {
+            Ok(connection)
+                if connection.host_id == host_id
+                    && matches!(connection.outgoing, Outgoing::None) =>
+            {
+                connection.outgoing = Outgoing::Queued(message);
+                self.queue.push(slot);
+                Ok(())
+            }
+            _ => Err(message),
+        }
+    }
+
+    /// Takes back the queued message of an endpoint, if it was not sent.
+    pub(crate) fn unqueue(&mut self, slot: usize) -> Option<Message> {
+        let connection = self.connection(slot).ok()?;
+        match core::mem::replace(&mut connection.outgoing, Outgoing::None) {
+            Outgoing::Queued(message) => {
+                self.queue.remove(slot);
+                Some(message)
+            }
+            other => {
+                connection.outgoing = other;
+                None
+            }
+        }
+    }
+
+    /// Hands the message that waits longest to `send`, and wakes its writer. Returns its header, or
+    /// [`None`] if there is no message.
+    pub(crate) fn send_next(
+        &mut self,
+        send: impl FnOnce(&Header, &[u8]) -> Result,
+    ) -> Result<Option<Header>> {
+        while let Some(slot) = self.queue.pop() {
+            let Some(endpoint) = self.endpoints.get_mut(slot).and_then(|e| e.as_deref_mut()) else {
+                continue;
+            };
+            let Ok(connection) = endpoint.connection() else {
+                continue;
+            };
+            let Outgoing::Queued(message) =
+                core::mem::replace(&mut connection.outgoing, Outgoing::None)
+            else {
+                continue;
+            };
+            let header = Header {
+                // CAST: At most `PAYLOAD_MAX`.
+                length: message.payload().len() as u32,
+                fw_id: connection.fw_id,
+                host_id: connection.host_id,
+                ..Header::default()
+            };
+            let sent = send(&header, message.payload());
+            let rest = connection.give_spare(message.into_buffer());
+            connection.outgoing = Outgoing::Sent(rest);
+            connection.owed = connection.owed.saturating_add(1);
+            self.owed = self.owed.saturating_add(1);
+            if let Some(client) = self.table.get_mut(connection.client) {
+                client.sent = client.sent.wrapping_add(1);
+            }
+            endpoint.wait.notify_all();
+            sent?;
+            return Ok(Some(header));
+        }
+        Ok(None)
+    }
+
+    /// Who gets the message with this header: a slot. A message for nobody, or one that ends its
+    /// connection, is counted.
+    pub(crate) fn recipient(&mut self, header: &Header, length: usize) -> Option<usize> {
+        let client = self
+            .table
+            .iter()
+            .find(|client| client.properties.id == header.fw_id);
+        let slot = client.and_then(|client| client.owner);
+        let connection = slot.and_then(|slot| self.connection(slot).ok());
+        let (slot, connection) = match (slot, connection) {
+            (Some(slot), Some(connection)) if connection.host_id == header.host_id => {
+                (slot, connection)
+            }
+            _ => {
+                self.undelivered.stale = self.undelivered.stale.wrapping_add(1);
+                return None;
+            }
+        };
+        let fault: fn(&mut Undelivered) -> &mut u64 = if header.status != STATUS_SUCCESS {
+            |undelivered| &mut undelivered.status
+        } else if length > connection.limit {
+            |undelivered| &mut undelivered.too_long
+        } else if connection.has_unread() {
+            |undelivered| &mut undelivered.unread
+        } else {
+            return Some(slot);
+        };
+        self.drop_connection(slot, fault);
+        None
+    }
+
+    /// Delivers a message to the connection that [`Clients::recipient`] found. Returns it when that
+    /// connection has ended.
+    pub(crate) fn deliver(
+        &mut self,
+        slot: usize,
+        host_id: u16,
+        message: Message,
+    ) -> Option<Message> {
+        let connection = match self.connection(slot) {
+            Ok(connection) if connection.host_id == host_id => connection,
+            _ => return Some(message),
+        };
+        connection.unread = Some(message);
+        let (client, answered) = (connection.client, connection.owed > 0);
+        connection.owed = connection.owed.saturating_sub(1);
+        self.owed = self.owed.saturating_sub(u32::from(answered));
+        if let Some(client) = self.table.get_mut(client) {
+            client.received = client.received.wrapping_add(1);
+        }
+        if let Ok(endpoint) = self.endpoint(slot) {
+            endpoint.wait.notify_all();
+        }
+        None
+    }
+
+    /// Drops a connection for a fault of its own, which is counted in the field that `fault` names.
+    pub(crate) fn drop_connection(&mut self, slot: usize, fault: fn(&mut Undelivered) -> &mut u64) {
+        let counter = fault(&mut self.undelivered);
+        *counter = counter.wrapping_add(1);
+        self.end(slot);
+    }
+
+    /// Ends the connection of an endpoint, if it has one. Frees nothing.
+    fn end(&mut self, slot: usize) {
+        let Ok(connection) = self.connection(slot) else {
+            return;
+        };
+        let (client, owed) = (connection.client, connection.owed);
+        self.owed = self.owed.saturating_sub(owed);
+        if let Some(client) = self.table.get_mut(client) {
+            client.owner = None;
+        }
+        self.queue.remove(slot);
+        if let Ok(endpoint) = self.endpoint(slot) {
+            endpoint.lose();
+        }
+    }
+
+    fn new_host_id(&mut self) -> u16 {
+        // Bounded: fewer ids are in use than there are endpoints.
+        for _ in 0..=MAX_FILES {
+            let id = self.next_host_id;
+            self.next_host_id = id.checked_add(1).unwrap_or(1);
+            let taken =
+                self.endpoints.iter().flatten().any(
+                    |endpoint| matches!(&endpoint.state, State::Connected(c) if c.host_id == id),
+                );
+            if !taken {
+                return id;
+            }
+        }
+        self.next_host_id
+    }
+}
+
+/// A queue of slots. No slot is in it twice, so it cannot overflow.
+struct Queue {
+    slots: [u8; MAX_FILES],
+    length: usize,
+}
+
+impl Queue {
+    const fn new() -> Self {
+        Self {
+            slots: [0; MAX_FILES],
+            length: 0,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    fn push(&mut self, slot: usize) {
+        if let Some(end) = self.slots.get_mut(self.length) {
+            // CAST: Slots are below `MAX_FILES`, which fits.
+            *end = slot as u8;
+            self.length += 1;
+        }
+    }
+
+    fn pop(&mut self) -> Option<usize> {
+        let slot = usize::from(*self.slots.get(..self.length)?.first()?);
+        self.slots.copy_within(1..self.length, 0);
+        self.length -= 1;
+        Some(slot)
+    }
+
+    fn remove(&mut self, slot: usize) {
+        let queued = self.slots.get(..self.length).unwrap_or_default();
+        if let Some(at) = queued.iter().position(|s| usize::from(*s) == slot) {
+            self.slots.copy_within(at + 1..self.length, at);
+            self.length -= 1;
+        }
+    }
+}
