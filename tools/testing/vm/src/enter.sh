@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0
+# enter ROOTFS MOUNT_POINT COMMAND...: run in a mount namespace of its own (unshare --mount).
+# Nothing is mounted into ROOTFS itself: it stays as it was unpacked.
+set -eu
+rootfs=$1 new=$2 directory=$PWD
+shift 2
+mount -t tmpfs -o mode=755 root "$new"
+for path in "$rootfs"/bin "$rootfs"/sbin "$rootfs"/lib*; do
+	cp -P "$path" "$new"
+done
+for name in usr etc; do
+	mkdir "$new/$name"
+	mount --bind "$rootfs/$name" "$new/$name"
+done
+for path in /*; do
+	name=${path#/}
+	[ -e "$new/$name" ] && continue
+	if [ -L "$path" ]; then
+		cp -P "$path" "$new"
+	elif [ -d "$path" ]; then
+		mkdir "$new/$name"
+		mount --rbind "$path" "$new/$name"
+	fi
+done
+exec chroot "$new" /usr/bin/setpriv --pdeathsig KILL \
+	/bin/sh -c 'cd "$0" && exec "$@"' "$directory" "$@"
