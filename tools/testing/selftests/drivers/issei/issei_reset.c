@@ -5,6 +5,8 @@
 #define NEEDS_MODEL true
 #include "issei_fixture.h"
 
+#define STUCK_MS 2500	/* a second until a write counts as stuck, and the reset */
+
 static int firmware_reset(unsigned int down_ms)
 {
 	return model_do(0, "{\"cmd\":\"reset_firmware\",\"down_ms\":%u}", down_ms);
@@ -29,7 +31,7 @@ TEST_F(issei, drops_every_connection)
 	ASSERT_LE(0, other);
 	ASSERT_LE(0, idle);
 	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
-	ASSERT_EQ(0, firmware_reset(10));
+	ASSERT_EQ(0, firmware_reset(50));
 	ASSERT_EQ(0, wait_dropped(self->fd));
 	ASSERT_EQ(0, wait_dropped(other));
 	ASSERT_EQ(0, issei_wait_up(0, LINK_UP_MS));
@@ -122,7 +124,7 @@ TEST_F(issei, unread_message_is_gone)
 	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
 	ASSERT_EQ(4, issei_write(self->fd, "ping", 4));
 	ASSERT_EQ(POLLIN, issei_poll(self->fd, POLLIN, PROMPT_MS));
-	ASSERT_EQ(0, firmware_reset(10));
+	ASSERT_EQ(0, firmware_reset(50));
 	ASSERT_EQ(0, wait_dropped(self->fd));
 	ASSERT_EQ(0, issei_wait_up(0, LINK_UP_MS));
 	EXPECT_EQ(-ENOTCONN, issei_read(self->fd, in, sizeof(in)));
@@ -140,7 +142,7 @@ TEST_F(issei, many_times)
 	for (int i = 0; i < 20; i++) {
 		ASSERT_EQ(0, issei_wait_connect(self->fd, ECHO_A, LINK_UP_MS));
 		ASSERT_EQ(0, issei_echo(self->fd, 100, i));
-		ASSERT_EQ(0, firmware_reset(1 + i % 5));
+		ASSERT_EQ(0, firmware_reset(30 + i));
 		ASSERT_EQ(0, wait_dropped(self->fd));
 	}
 	ASSERT_EQ(0, issei_wait_up(0, LINK_UP_MS));
@@ -149,6 +151,56 @@ TEST_F(issei, many_times)
 	ASSERT_EQ(0, issei_ioctl(self->fd, IOCTL_ISSEI_DRIVER_STATUS, &last));
 	EXPECT_EQ((ISSEI_STATUS_RESETS(first) + 20) % 256, ISSEI_STATUS_RESETS(last));
 	EXPECT_EQ(0, last & ISSEI_STATUS_IN_RESET);
+}
+
+/*
+ * The firmware was away for so short a time that it may look as if it had never been,
+ * but it has forgotten the shared memory: the first write finds out.
+ */
+TEST_F(issei, short_absence)
+{
+	struct issei_call reader = { .what = CALL_READ, .fd = self->fd, .len = 16 };
+
+	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
+	ASSERT_EQ(0, firmware_reset(0));
+	if (issei_write(self->fd, "ping", 4) == 4 && !issei_call_start(&reader)) {
+		ssize_t ret = issei_call_end(&reader, STUCK_MS);
+
+		if (self->c_driver && ret == -ETIMEDOUT) {
+			C_DRIVER_DIFFERS("write-stuck");
+			return;
+		}
+		EXPECT_EQ(-ENOTCONN, ret);
+	}
+	ASSERT_EQ(0, issei_wait_up(0, LINK_UP_MS));
+	issei_disconnect(self->fd);
+	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
+	EXPECT_EQ(0, issei_echo(self->fd, 100, 1));
+}
+
+/* A write that the firmware does not take within a second: the link is stuck. */
+TEST_F(issei, stuck_write)
+{
+	struct issei_call reader = { .what = CALL_READ, .fd = self->fd, .len = 16 };
+	struct model_counters before, after;
+
+	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
+	ASSERT_EQ(0, model_counters(0, &before));
+	ASSERT_EQ(0, model_do(0, "{\"cmd\":\"fault\",\"name\":\"not-consumed\"}"));
+	ASSERT_EQ(4, issei_write(self->fd, "ping", 4));
+	ASSERT_EQ(0, issei_call_start(&reader));
+	if (self->c_driver) {
+		/* it takes a second write to find out */
+		EXPECT_EQ(-ETIMEDOUT, issei_call_end(&reader, STUCK_MS));
+		EXPECT_EQ(0, issei_poll(self->fd, POLLIN, 0));
+		issei_write(self->fd, "pong", 4);
+		C_DRIVER_DIFFERS("write-stuck");
+	}
+	EXPECT_EQ(-ENOTCONN, issei_call_end(&reader, STUCK_MS));
+	ASSERT_EQ(0, issei_wait_connect(self->fd, ECHO_A, LINK_UP_MS));
+	EXPECT_EQ(0, issei_echo(self->fd, 100, 1));
+	ASSERT_EQ(0, model_counters(0, &after));
+	EXPECT_EQ(before.resets_host + 1, after.resets_host);
 }
 
 /* The firmware stays away for longer than one bring-up waits. */

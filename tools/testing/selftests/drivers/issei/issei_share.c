@@ -200,7 +200,7 @@ TEST_F(issei, killed_programs)
 		ASSERT_EQ(0, issei_disconnect(self->fd));
 	}
 	if (self->c_driver)
-		C_DRIVER_DIFFERS("isolation-early-close");
+		C_DRIVER_DIFFERS("isolation");
 }
 
 TEST_F(issei, two_programs_one_client)
