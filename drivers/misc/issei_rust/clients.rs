@@ -9,13 +9,7 @@
 //! A fault of one connection ends that connection and nothing else. All of this is guarded by the
 //! link lock and runs in any context; memory is allocated and freed outside of the lock.
 
-use kernel::{
-    prelude::*,
-    sync::{
-        poll::PollCondVarBox,
-        Arc, //
-    }, //
-};
+use kernel::prelude::*;
 
 use crate::{
     ham::wire::{
@@ -26,178 +20,21 @@ use crate::{
     shm::PAYLOAD_MAX, //
 };
 
+mod connection;
+mod queue;
+
+pub(crate) use self::connection::{
+    Buffer,
+    Connection,
+    Endpoint,
+    Message,
+    Outgoing,
+    State, //
+};
+use self::queue::Queue;
+
 /// Open files per device.
 pub(crate) const MAX_FILES: usize = 255;
-
-/// A buffer for one message.
-pub(crate) type Buffer = KVVec<u8>;
-
-/// A message in a buffer that may be longer.
-pub(crate) struct Message {
-    buffer: Buffer,
-    length: usize,
-}
-
-impl Message {
-    /// The first `length` bytes of `buffer`.
-    pub(crate) fn new(buffer: Buffer, length: usize) -> Self {
-        let length = length.min(buffer.len());
-        Self { buffer, length }
-    }
-
-    /// Bytes of the message.
-    pub(crate) fn payload(&self) -> &[u8] {
-        self.buffer.get(..self.length).unwrap_or_default()
-    }
-
-    /// Takes the message and leaves an empty one without a buffer.
-    pub(crate) fn take(&mut self) -> Self {
-        core::mem::replace(self, Self::new(Buffer::new(), 0))
-    }
-
-    /// Gives the buffer back.
-    pub(crate) fn into_buffer(self) -> Buffer {
-        self.buffer
-    }
-}
-
-/// Where the message of a writer stands.
-pub(crate) enum Outgoing {
-    /// No writer.
-    None,
-    /// Waits for the host-to-firmware section.
-    Queued(Message),
-    /// Lies in shared memory. The writer has yet to notice, and to free the buffer if there is one.
-    Sent(Option<Buffer>),
-}
-
-/// A file's end of a connection to a firmware client.
-pub(crate) struct Connection {
-    /// Index of the firmware client in the table.
-    client: usize,
-    fw_id: u16,
-    host_id: u16,
-    /// Longest payload, in bytes: the client's MTU or what a section holds.
-    limit: usize,
-    /// The connection's one message buffer, of `limit` bytes, while no message is in it.
-    spare: Option<Buffer>,
-    /// A message that nobody has read yet.
-    unread: Option<Message>,
-    outgoing: Outgoing,
-    /// Messages sent less messages received: answers that the firmware owes.
-    owed: u32,
-}
-
-impl Connection {
-    /// Names this connection among all that there have been for a long time.
-    pub(crate) fn host_id(&self) -> u16 {
-        self.host_id
-    }
-
-    /// Longest payload, in bytes.
-    pub(crate) fn limit(&self) -> usize {
-        self.limit
-    }
-
-    /// Takes the message buffer if it is free.
-    pub(crate) fn take_spare(&mut self) -> Option<Buffer> {
-        self.spare.take()
-    }
-
-    /// Gives a buffer to the connection, or back to the caller, who frees it outside of the lock.
-    pub(crate) fn give_spare(&mut self, buffer: Buffer) -> Option<Buffer> {
-        if self.spare.is_none() && buffer.len() >= self.limit {
-            self.spare = Some(buffer);
-            None
-        } else {
-            Some(buffer)
-        }
-    }
-
-    /// Whether a message waits to be read.
-    pub(crate) fn has_unread(&self) -> bool {
-        self.unread.is_some()
-    }
-
-    /// Takes the message that waits, if it is not longer than `room`.
-    ///
-    /// # Errors
-    ///
-    /// - `EFBIG`: it is longer; it goes on waiting.
-    pub(crate) fn take_unread(&mut self, room: usize) -> Result<Option<Message>> {
-        match &self.unread {
-            Some(message) if message.length > room => Err(EFBIG),
-            _ => Ok(self.unread.take()),
-        }
-    }
-
-    /// Puts back a message that could not be copied out, unless a newer one has come.
-    pub(crate) fn put_back(&mut self, message: Message) -> Option<Message> {
-        if self.unread.is_none() {
-            self.unread = Some(message);
-            None
-        } else {
-            Some(message)
-        }
-    }
-
-    /// Where the message of the writer stands.
-    pub(crate) fn outgoing(&mut self) -> &mut Outgoing {
-        &mut self.outgoing
-    }
-}
-
-/// What an endpoint is connected to.
-pub(crate) enum State {
-    /// Nothing.
-    Idle,
-    /// A firmware client.
-    Connected(Connection),
-    /// Nothing any more. What was the connection is kept until its owner comes to free it.
-    Lost { _connection: Connection },
-}
-
-/// One open file, as the link knows it.
-pub(crate) struct Endpoint {
-    /// Where readers, writers and pollers of the file wait.
-    wait: Arc<PollCondVarBox>,
-    state: State,
-    /// Whether a poller was told that a write would have to wait.
-    wants_to_write: bool,
-}
-
-impl Endpoint {
-    /// An endpoint that is not connected.
-    pub(crate) fn new(wait: Arc<PollCondVarBox>) -> Self {
-        Self {
-            wait,
-            state: State::Idle,
-            wants_to_write: false,
-        }
-    }
-
-    /// The connection, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// - `ENOTCONN`: there is none.
-    pub(crate) fn connection(&mut self) -> Result<&mut Connection> {
-        match &mut self.state {
-            State::Connected(connection) => Ok(connection),
-            _ => Err(ENOTCONN),
-        }
-    }
-
-    fn lose(&mut self) {
-        self.state = match core::mem::replace(&mut self.state, State::Idle) {
-            State::Connected(connection) => State::Lost {
-                _connection: connection,
-            },
-            other => other,
-        };
-        self.wait.notify_all();
-    }
-}
 
 /// A firmware client and who is connected to it.
 pub(crate) struct FwClient {
@@ -641,51 +478,5 @@ impl Clients {
             }
         }
         self.next_host_id
-    }
-}
-
-/// A queue of slots. No slot is in it twice, so it cannot overflow.
-struct Queue {
-    slots: [u8; MAX_FILES],
-    length: usize,
-}
-
-impl Queue {
-    const fn new() -> Self {
-        Self {
-            slots: [0; MAX_FILES],
-            length: 0,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
-    fn clear(&mut self) {
-        self.length = 0;
-    }
-
-    fn push(&mut self, slot: usize) {
-        if let Some(end) = self.slots.get_mut(self.length) {
-            // CAST: Slots are below `MAX_FILES`, which fits.
-            *end = slot as u8;
-            self.length += 1;
-        }
-    }
-
-    fn pop(&mut self) -> Option<usize> {
-        let slot = usize::from(*self.slots.get(..self.length)?.first()?);
-        self.slots.copy_within(1..self.length, 0);
-        self.length -= 1;
-        Some(slot)
-    }
-
-    fn remove(&mut self, slot: usize) {
-        let queued = self.slots.get(..self.length).unwrap_or_default();
-        if let Some(at) = queued.iter().position(|s| usize::from(*s) == slot) {
-            self.slots.copy_within(at + 1..self.length, at);
-            self.length -= 1;
-        }
     }
 }
