@@ -200,16 +200,18 @@ impl<D: Attributes + Send + Sync> Object<D> {
             )
         });
 
-        // INVARIANT: `kobject_init_and_add()` made the reference, also if it failed. Dropping
-        // `this` on failure gives it back.
-        let this = Self { inner };
+        if result.is_err() {
+            // SAFETY: This gives away the reference that `kobject_init_and_add()` made nevertheless.
+            unsafe { bindings::kobject_put(kobj) };
+        }
         result?;
 
         // Nobody is told of a failure here, as in the kernel: the directory is there.
         //
         // SAFETY: `kobj` is in sysfs.
         unsafe { bindings::kobject_uevent(kobj, bindings::kobject_action_KOBJ_ADD) };
-        Ok(this)
+        // INVARIANT: `kobject_init_and_add()` made the reference.
+        Ok(Self { inner })
     }
 
     /// The kobject as C knows it.
@@ -230,7 +232,7 @@ impl<D: Attributes + Send + Sync> Deref for Object<D> {
 
 impl<D: Attributes + Send + Sync> Drop for Object<D> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant. One that is not in sysfs may be removed as well.
+        // SAFETY: By the type invariant. It was added, and may have been removed with the set.
         unsafe { bindings::kobject_del(self.as_raw()) };
         // SAFETY: By the type invariant; this gives the reference away.
         unsafe { bindings::kobject_put(self.as_raw()) };
