@@ -14,14 +14,15 @@ use super::{
         Directory,
         Table, //
     },
-    class::{
-        Class,
-        Minor, //
-    },
+    class::Class,
     fops,
     poll::{
         PollEvents,
         PollTable, //
+    },
+    presence::{
+        Directories,
+        Presence, //
     },
 };
 use core::{
@@ -36,14 +37,13 @@ use kernel::{
     bindings,
     device,
     error::to_result,
-    new_mutex,
     prelude::*,
     sync::{
         aref::{
             ARef,
             AlwaysRefCounted, //
         },
-        Mutex, //
+        Arc, //
     },
     types::{
         ForeignOwnable,
@@ -67,6 +67,9 @@ pub(crate) type Borrowed<'a, T> = <<T as CharDevice>::File as ForeignOwnable>::B
 pub(crate) trait CharDevice: Attributes + Send + Sync {
     /// The data of an open file. It is dropped when the last user of the file has closed it.
     type File: ForeignOwnable + Send + Sync;
+
+    /// The directory in that of the device which holds [its objects](super::kobject::Object).
+    const OBJECTS: &'static CStr;
 
     /// A file is being opened. It cannot seek.
     ///
@@ -108,39 +111,18 @@ pub(crate) trait CharDevice: Attributes + Send + Sync {
     fn shutdown(&self);
 }
 
-/// Where a [`ClassDevice`] is in its life; there is no way back.
-#[derive(PartialEq, Eq)]
-enum Phase {
-    /// Not registered yet.
-    New,
-    /// In sysfs and `/dev`.
-    Registered,
-    /// Unregistered; held by files.
-    Removed,
-}
-
-/// What of a [`ClassDevice`] changes.
-struct State<T: CharDevice> {
-    phase: Phase,
-    minor: Option<Minor<T>>,
-}
-
 /// A device of a class, with a character device and the driver's data.
 ///
 /// # Invariants
 ///
 /// - `dev` is initialised, and its release callback frees the allocation.
 /// - `cdev` is initialised, and has the file operations of `T`.
-/// - `dev` is in sysfs at least while `state.phase` is [`Phase::Registered`] and `state` is locked.
-/// - The instance owns one of the users of `class`.
 #[pin_data]
 #[repr(C)]
 pub(crate) struct ClassDevice<T: CharDevice> {
     dev: Opaque<bindings::device>,
     cdev: Opaque<bindings::cdev>,
-    class: &'static Class<T>,
-    #[pin]
-    state: Mutex<State<T>>,
+    presence: Arc<Presence>,
     #[pin]
     data: T,
 }
@@ -164,27 +146,19 @@ impl<T: CharDevice> ClassDevice<T> {
         class: &'static Class<T>,
         data: impl PinInit<T, Error>,
     ) -> Result<ARef<Self>> {
-        class.get()?;
-
-        let this = class.minor().and_then(|minor| {
-            KBox::try_pin_init(
-                try_pin_init!(Self {
-                    dev: Opaque::zeroed(),
-                    cdev: Opaque::zeroed(),
-                    class,
-                    state <- new_mutex!(
-                        State {
-                            phase: Phase::New,
-                            minor: Some(minor),
-                        },
-                        "ClassDevice::state"
-                    ),
-                    data <- data,
-                }? Error),
-                GFP_KERNEL,
-            )
-        });
-        let this = this.inspect_err(|_| class.put())?;
+        let user = class.user()?;
+        let minor = user.minor()?;
+        let (id, devt) = (minor.id(), minor.devt());
+        let presence = Arc::pin_init(Presence::new(user, minor), GFP_KERNEL)?;
+        let this = KBox::try_pin_init(
+            try_pin_init!(Self {
+                dev: Opaque::zeroed(),
+                cdev: Opaque::zeroed(),
+                presence,
+                data <- data,
+            }? Error),
+            GFP_KERNEL,
+        )?;
 
         // SAFETY: The value is never moved: the release callback drops it in place.
         let this = NonNull::from(KBox::leak(unsafe { Pin::into_inner_unchecked(this) }));
@@ -197,6 +171,7 @@ impl<T: CharDevice> ClassDevice<T> {
         // SAFETY: `dev` is valid, and not shared yet.
         unsafe {
             (*dev).class = class.as_raw();
+            (*dev).devt = devt;
             (*dev).groups = Table::<Self>::GROUPS.as_ptr().cast_mut();
             (*dev).release = Some(Self::release);
         };
@@ -208,24 +183,12 @@ impl<T: CharDevice> ClassDevice<T> {
 
         // SAFETY: `device_initialize()` made the reference that is taken over here.
         let this: ARef<Self> = unsafe { ARef::from_raw(this) };
-        let state = this.state.lock();
+        let name = class.name().as_char_ptr();
 
-        if let Some(minor) = &state.minor {
-            // SAFETY: `dev` is valid, and not shared yet.
-            unsafe { (*dev).devt = class.devt(minor) };
-            // SAFETY:
-            // - `dev` is initialised, and not in sysfs yet.
-            // - The format matches the types of the arguments.
-            to_result(unsafe {
-                bindings::dev_set_name(
-                    dev,
-                    c"%s%u".as_char_ptr(),
-                    class.name().as_char_ptr(),
-                    minor.id(),
-                )
-            })?;
-        }
-        drop(state);
+        // SAFETY:
+        // - `dev` is initialised, and not in sysfs yet.
+        // - The format matches the types of the arguments.
+        to_result(unsafe { bindings::dev_set_name(dev, c"%s%u".as_char_ptr(), name, id) })?;
         Ok(this)
     }
 
@@ -239,13 +202,13 @@ impl<T: CharDevice> ClassDevice<T> {
     pub(crate) fn changed(&self, variable: &CStr) -> Result {
         let mut variables = [variable.as_char_ptr().cast_mut(), ptr::null_mut()];
 
-        self.with_kobject(|kobj| {
+        self.presence.with(|Directories { dev, .. }| {
             // SAFETY:
-            // - `kobj` is in sysfs.
+            // - `dev` is in sysfs.
             // - The variables are strings that are only read, and end with a null pointer.
             to_result(unsafe {
                 bindings::kobject_uevent_env(
-                    kobj,
+                    dev.as_ptr(),
                     bindings::kobject_action_KOBJ_CHANGE,
                     variables.as_mut_ptr(),
                 )
@@ -253,27 +216,9 @@ impl<T: CharDevice> ClassDevice<T> {
         })
     }
 
-    /// Calls `f` with the kobject of the device, which stays in sysfs meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// `ENODEV`: the device is not registered.
-    pub(super) fn with_kobject<R>(
-        &self,
-        f: impl FnOnce(*mut bindings::kobject) -> Result<R>,
-    ) -> Result<R> {
-        let state = self.state.lock();
-
-        if state.phase != Phase::Registered {
-            return Err(ENODEV);
-        }
-        // SAFETY: By the type invariant, `dev` is valid.
-        f(unsafe { &raw mut (*self.dev.get()).kobj })
-    }
-
-    /// Whether the device is registered at this moment.
-    pub(super) fn is_registered(&self) -> bool {
-        self.state.lock().phase == Phase::Registered
+    /// What the device has in sysfs.
+    pub(super) fn presence(&self) -> &Arc<Presence> {
+        &self.presence
     }
 
     /// Finds the device of a C device.
@@ -305,10 +250,10 @@ impl<T: CharDevice> ClassDevice<T> {
         // SAFETY: `dev` is the first field of an allocation that was leaked from a box, and nobody
         // uses it any more.
         let this = unsafe { KBox::from_raw(dev.cast::<Self>()) };
-        let class = this.class;
+        let presence = this.presence.clone();
 
         drop(this);
-        class.put();
+        drop(presence);
     }
 }
 
@@ -357,10 +302,6 @@ unsafe impl<T: CharDevice> Directory for ClassDevice<T> {
 /// Dropping it removes the device from sysfs and from `/dev`, waits for callbacks of attributes,
 /// and makes its number free. Open files stay. May sleep; must not happen in a callback of one of
 /// the device's attributes.
-///
-/// # Invariants
-///
-/// `dev` has been added with `cdev_device_add()`.
 pub(crate) struct Registration<'a, T: CharDevice> {
     dev: ARef<ClassDevice<T>>,
     _parent: PhantomData<&'a device::Device<device::Bound>>,
@@ -372,33 +313,38 @@ impl<'a, T: CharDevice> Registration<'a, T> {
     /// # Errors
     ///
     /// - `EINVAL`: the device is or was registered.
-    /// - Others as given by `cdev_device_add()`.
+    /// - `ENOMEM`, and others as given by `cdev_device_add()`.
     pub(crate) fn new(
         parent: &'a device::Device<device::Bound>,
         dev: ARef<ClassDevice<T>>,
     ) -> Result<Self> {
-        // Held until the end, so that a file that is opened at once finds the device registered.
-        let mut state = dev.state.lock();
+        let (raw, cdev) = (dev.dev.get(), dev.cdev.get());
 
-        if state.phase != Phase::New {
-            return Err(EINVAL);
-        }
-        // SAFETY:
-        // - `dev` is initialised, and by its phase in use by nobody else.
-        // - `device::Device` is a transparent wrapper of the C type.
-        unsafe { (*dev.dev.get()).parent = ptr::from_ref(parent).cast_mut().cast() };
+        dev.presence.register(|| {
+            // SAFETY:
+            // - `raw` is initialised, and in use by nobody else, since it is registered only once.
+            // - `device::Device` is a transparent wrapper of the C type.
+            unsafe { (*raw).parent = ptr::from_ref(parent).cast_mut().cast() };
+            // SAFETY: By the type invariant both are initialised, and they are added only once.
+            to_result(unsafe { bindings::cdev_device_add(cdev, raw) })?;
 
-        // SAFETY: By the type invariant both are initialised, and by the phase not added yet.
-        let result = to_result(unsafe { bindings::cdev_device_add(dev.cdev.get(), dev.dev.get()) });
+            // SAFETY: `raw` is valid.
+            let kobj = unsafe { &raw mut (*raw).kobj };
+            let name = T::OBJECTS.as_char_ptr();
+            // SAFETY: `name` is a string, and `kobj` is in sysfs.
+            let objects = unsafe { bindings::kset_create_and_add(name, ptr::null(), kobj) };
 
-        state.phase = if result.is_ok() {
-            Phase::Registered
-        } else {
-            Phase::Removed
-        };
-        drop(state);
-        // INVARIANT: It was added above.
-        result.map(|()| Self {
+            match (NonNull::new(kobj), NonNull::new(objects)) {
+                // INVARIANT: Both were added above.
+                (Some(dev), Some(objects)) => Ok(Directories { dev, objects }),
+                _ => {
+                    // SAFETY: They were added together above.
+                    unsafe { bindings::cdev_device_del(cdev, raw) };
+                    Err(ENOMEM)
+                }
+            }
+        })?;
+        Ok(Self {
             dev,
             _parent: PhantomData,
         })
@@ -407,13 +353,11 @@ impl<'a, T: CharDevice> Registration<'a, T> {
 
 impl<T: CharDevice> Drop for Registration<'_, T> {
     fn drop(&mut self) {
-        self.dev.state.lock().phase = Phase::Removed;
-        // The lock is not held here, because this waits for callbacks of attributes.
-        //
-        // SAFETY: By the type invariant, they were added together.
-        unsafe { bindings::cdev_device_del(self.dev.cdev.get(), self.dev.dev.get()) };
-
-        let minor = self.dev.state.lock().minor.take();
-        drop(minor);
+        self.dev.presence.unregister(|Directories { objects, .. }| {
+            // SAFETY: The registration owned a reference, which is given away.
+            unsafe { bindings::kset_unregister(objects.as_ptr()) };
+            // SAFETY: They were added together.
+            unsafe { bindings::cdev_device_del(self.dev.cdev.get(), self.dev.dev.get()) };
+        });
     }
 }

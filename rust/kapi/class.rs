@@ -33,9 +33,9 @@ use kernel::{
 /// The number of minors of a class: all that a major has.
 const MINORS: u32 = 1 << bindings::MINORBITS;
 
-/// [`Class::users`] of a class that is not registered.
+/// [`Numbers::users`] of a class that is not registered.
 const UNREGISTERED: i32 = -1;
-/// [`Class::users`] while the class is being registered.
+/// [`Numbers::users`] while the class is being registered.
 const REGISTERING: i32 = -2;
 
 /// A class of devices that carry a `T`.
@@ -45,23 +45,34 @@ const REGISTERING: i32 = -2;
 ///
 /// # Invariants
 ///
-/// - `users` is [`UNREGISTERED`], [`REGISTERING`], or the number of the class's devices, plus one
-///   for its [`Registration`].
-/// - While `users` is not [`UNREGISTERED`] or [`REGISTERING`], `raw` is registered, `released` and
-///   `minors` are initialised, and `devt` is the first of [`MINORS`] device numbers that belong to
-///   the class.
+/// `raw` is registered while `numbers.users` is not [`UNREGISTERED`] or [`REGISTERING`].
 pub(crate) struct Class<T: CharDevice> {
     name: &'static CStr,
     raw: bindings::class,
+    numbers: Numbers,
+    _devices: PhantomData<ClassDevice<T>>,
+}
+
+/// What a class counts.
+///
+/// # Invariants
+///
+/// - `users` is [`UNREGISTERED`], [`REGISTERING`], or the number of [`User`]s, plus one for the
+///   [`Registration`].
+/// - While `users` is not [`UNREGISTERED`] or [`REGISTERING`], `released` and `minors` are
+///   initialised, and `devt` is the first of [`MINORS`] device numbers that belong to the class.
+struct Numbers {
     users: Atomic<i32>,
     released: Opaque<bindings::completion>,
     minors: Opaque<bindings::ida>,
     devt: Atomic<u32>,
-    _devices: PhantomData<ClassDevice<T>>,
 }
 
-// SAFETY: `raw` never changes, and the C functions that use the other fields lock them.
+// SAFETY: It never changes but for the numbers, which are `Sync`.
 unsafe impl<T: CharDevice> Sync for Class<T> {}
+
+// SAFETY: The C functions that use the fields lock them.
+unsafe impl Sync for Numbers {}
 
 impl<T: CharDevice> Class<T> {
     /// One pair of callbacks serves sleep and hibernation: what has to be quiet is the same.
@@ -85,10 +96,12 @@ impl<T: CharDevice> Class<T> {
                 pm: &Self::PM,
                 ..pin_init::zeroed()
             },
-            users: Atomic::new(UNREGISTERED),
-            released: Opaque::zeroed(),
-            minors: Opaque::zeroed(),
-            devt: Atomic::new(0),
+            numbers: Numbers {
+                users: Atomic::new(UNREGISTERED),
+                released: Opaque::zeroed(),
+                minors: Opaque::zeroed(),
+                devt: Atomic::new(0),
+            },
             _devices: PhantomData,
         }
     }
@@ -101,8 +114,9 @@ impl<T: CharDevice> Class<T> {
     /// - `EEXIST`: the kernel has a class of this name. Nothing was printed.
     /// - Others as given by `class_register()` and `alloc_chrdev_region()`.
     pub(crate) fn register(&'static self) -> Result<Registration<T>> {
-        if self
-            .users
+        let users = &self.numbers.users;
+
+        if users
             .cmpxchg(UNREGISTERED, REGISTERING, ordering::Full)
             .is_err()
         {
@@ -112,7 +126,7 @@ impl<T: CharDevice> Class<T> {
         let result = self.try_register();
 
         // INVARIANT: On success, `try_register()` made everything that this number promises.
-        self.users.store(
+        users.store(
             if result.is_ok() { 1 } else { UNREGISTERED },
             ordering::Release,
         );
@@ -121,17 +135,19 @@ impl<T: CharDevice> Class<T> {
 
     /// Does the work of [`Class::register`], whose caller has excluded all others.
     fn try_register(&'static self) -> Result {
+        let numbers = &self.numbers;
+
         if class_exists(self.name) {
             return Err(EEXIST);
         }
 
         // SAFETY: `released` is valid, and in use by nobody while the class is not registered.
-        unsafe { bindings::init_completion(self.released.get()) };
+        unsafe { bindings::init_completion(numbers.released.get()) };
         // SAFETY: `minors` is valid, and in use by nobody while the class is not registered.
         // These are the steps and the flags of `ida_init()`.
         unsafe {
             bindings::xa_init_flags(
-                &raw mut (*self.minors.get()).xa,
+                &raw mut (*numbers.minors.get()).xa,
                 bindings::xa_lock_type_XA_LOCK_IRQ | bindings::XA_FLAGS_ALLOC,
             )
         };
@@ -149,7 +165,7 @@ impl<T: CharDevice> Class<T> {
             unsafe { bindings::class_unregister(&self.raw) };
         }
 
-        self.devt.store(devt, ordering::Relaxed);
+        numbers.devt.store(devt, ordering::Relaxed);
         result
     }
 
@@ -163,55 +179,22 @@ impl<T: CharDevice> Class<T> {
         self.name
     }
 
-    /// The device number that belongs to a minor of this class.
-    pub(super) fn devt(&self, minor: &Minor<T>) -> bindings::dev_t {
-        self.devt.load(ordering::Relaxed) + minor.id
-    }
-
-    /// Announces one more device, so that the class stays.
+    /// Announces a device, so that the class stays.
     ///
     /// # Errors
     ///
     /// `ENODEV`: the class is not registered.
-    pub(super) fn get(&self) -> Result {
-        let mut users = self.users.load(ordering::Relaxed);
+    pub(super) fn user(&'static self) -> Result<User> {
+        let numbers = &self.numbers;
+        let mut users = numbers.users.load(ordering::Relaxed);
 
         while users > 0 {
-            match self.users.cmpxchg(users, users + 1, ordering::Full) {
-                Ok(_) => return Ok(()),
+            match numbers.users.cmpxchg(users, users + 1, ordering::Full) {
+                Ok(_) => return Ok(User { numbers }),
                 Err(current) => users = current,
             }
         }
         Err(ENODEV)
-    }
-
-    /// Gives back what [`Class::get`] or [`Class::register`] took.
-    pub(super) fn put(&self) {
-        if self.users.fetch_sub(1, ordering::Full) == 1 {
-            // SAFETY: By the type invariant, `released` is initialised.
-            unsafe { bindings::complete(self.released.get()) };
-        }
-    }
-
-    /// Takes the lowest free minor. May sleep; the caller must have called [`Class::get`].
-    ///
-    /// # Errors
-    ///
-    /// - `ENOSPC`: all are in use.
-    /// - `ENOMEM`
-    pub(super) fn minor(&'static self) -> Result<Minor<T>> {
-        // SAFETY: The caller keeps the class, so that by the type invariant `minors` is
-        // initialised.
-        let id = unsafe {
-            bindings::ida_alloc_range(self.minors.get(), 0, MINORS - 1, bindings::GFP_KERNEL)
-        };
-
-        to_result(id)?;
-        Ok(Minor {
-            class: self,
-            // CAST: It is not negative.
-            id: id as u32,
-        })
     }
 
     /// # Safety
@@ -274,9 +257,9 @@ fn class_exists(name: &CStr) -> bool {
 
 /// The registration of a [`Class`].
 ///
-/// Dropping it waits until the last device of the class has been released, so that no callback of
-/// theirs runs in a module that is gone; then the device numbers and the class disappear. May
-/// sleep. It must be dropped after everything that registers devices.
+/// Dropping it waits until the last device of the class, and all that belonged to one, has been
+/// released, so that no callback of theirs runs in a module that is gone; then the device numbers
+/// and the class disappear. May sleep. It must be dropped after everything that registers devices.
 ///
 /// # Invariants
 ///
@@ -288,38 +271,87 @@ pub(crate) struct Registration<T: CharDevice> {
 impl<T: CharDevice> Drop for Registration<T> {
     fn drop(&mut self) {
         let class = self.class;
+        let numbers = &class.numbers;
 
-        class.put();
-        // SAFETY: By the type invariant of `Class`, `released` is initialised.
-        unsafe { bindings::wait_for_completion(class.released.get()) };
+        drop(User { numbers });
+        // SAFETY: By the type invariant of `Numbers`, `released` is initialised.
+        unsafe { bindings::wait_for_completion(numbers.released.get()) };
 
+        let devt = numbers.devt.load(ordering::Relaxed);
         // SAFETY: The class owns these numbers, and no device is left that could use one.
-        unsafe { bindings::unregister_chrdev_region(class.devt.load(ordering::Relaxed), MINORS) };
+        unsafe { bindings::unregister_chrdev_region(devt, MINORS) };
         // SAFETY: The class is registered, and no device is left in it.
         unsafe { bindings::class_unregister(&class.raw) };
         // SAFETY: `minors` is initialised, and no device is left that could use it.
-        unsafe { bindings::ida_destroy(class.minors.get()) };
+        unsafe { bindings::ida_destroy(numbers.minors.get()) };
 
-        class.users.store(UNREGISTERED, ordering::Release);
+        numbers.users.store(UNREGISTERED, ordering::Release);
     }
 }
 
-/// A minor that belongs to one device. It is free again when this is dropped.
-pub(super) struct Minor<T: CharDevice> {
-    class: &'static Class<T>,
+/// Keeps a class registered.
+///
+/// # Invariants
+///
+/// It owns one of the `users`.
+pub(super) struct User {
+    numbers: &'static Numbers,
+}
+
+impl User {
+    /// Takes the lowest free minor. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOSPC`: all are in use.
+    /// - `ENOMEM`
+    pub(super) fn minor(&self) -> Result<Minor> {
+        let numbers = self.numbers;
+        // SAFETY: By the type invariants, `minors` is initialised.
+        let id = unsafe {
+            bindings::ida_alloc_range(numbers.minors.get(), 0, MINORS - 1, bindings::GFP_KERNEL)
+        };
+
+        to_result(id)?;
+        Ok(Minor {
+            numbers,
+            // CAST: It is not negative.
+            id: id as u32,
+        })
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        if self.numbers.users.fetch_sub(1, ordering::Full) == 1 {
+            // SAFETY: By the type invariant of `Numbers`, `released` is initialised.
+            unsafe { bindings::complete(self.numbers.released.get()) };
+        }
+    }
+}
+
+/// A minor that belongs to one device. It is free again when this is dropped, which must be before
+/// the [`User`] that it comes from.
+pub(super) struct Minor {
+    numbers: &'static Numbers,
     id: u32,
 }
 
-impl<T: CharDevice> Minor<T> {
-    /// The number.
+impl Minor {
+    /// The number within the class.
     pub(super) fn id(&self) -> u32 {
         self.id
     }
+
+    /// The device number.
+    pub(super) fn devt(&self) -> bindings::dev_t {
+        self.numbers.devt.load(ordering::Relaxed) + self.id
+    }
 }
 
-impl<T: CharDevice> Drop for Minor<T> {
+impl Drop for Minor {
     fn drop(&mut self) {
-        // SAFETY: The number was allocated there, and the device that owns `self` keeps the class.
-        unsafe { bindings::ida_free(self.class.minors.get(), self.id) };
+        // SAFETY: The number was allocated there, and its user keeps the class.
+        unsafe { bindings::ida_free(self.numbers.minors.get(), self.id) };
     }
 }

@@ -90,7 +90,7 @@ unsafe extern "C" fn open<T: CharDevice>(
 
     from_result(|| {
         // Through a file that was open before, an unregistered device can still be reached.
-        if !dev.is_registered() {
+        if !dev.presence().is_registered() {
             return Err(ENODEV);
         }
         let data = T::open(dev)?;

@@ -14,5 +14,6 @@ pub(crate) mod irq;
 pub(crate) mod kobject;
 pub(crate) mod pci;
 pub(crate) mod poll;
+mod presence;
 pub(crate) mod timer;
 pub(crate) mod work;

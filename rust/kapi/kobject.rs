@@ -14,6 +14,10 @@ use super::{
         CharDevice,
         ClassDevice, //
     },
+    presence::{
+        Directories,
+        Presence, //
+    },
 };
 use core::{
     ops::Deref,
@@ -24,74 +28,13 @@ use core::{
 };
 use kernel::{
     bindings,
-    device,
     error::to_result,
     fmt,
     prelude::*,
     str::CString,
-    sync::aref::ARef,
+    sync::Arc,
     types::Opaque, //
 };
-
-/// A directory below a device that holds [`Object`]s.
-///
-/// Dropping it removes the directory; objects in it lose theirs as well. May sleep.
-///
-/// # Invariants
-///
-/// `kset` is a valid kset that the instance owns a reference to, and that is in sysfs unless the
-/// device has been unregistered.
-pub(crate) struct Set {
-    kset: NonNull<bindings::kset>,
-    dev: ARef<device::Device>,
-}
-
-// SAFETY: A kset may be used and unregistered from any thread.
-unsafe impl Send for Set {}
-
-// SAFETY: The C functions that use the kset lock it.
-unsafe impl Sync for Set {}
-
-impl Set {
-    /// Creates the directory, and says so to user space (`KOBJ_ADD`). May sleep.
-    ///
-    /// # Errors
-    ///
-    /// - `ENODEV`: the device is not registered.
-    /// - `ENOMEM`: no memory, or the name is taken.
-    pub(crate) fn new<T: CharDevice>(dev: &ClassDevice<T>, name: &CStr) -> Result<Self> {
-        let kset = dev.with_kobject(|parent| {
-            // SAFETY: `name` is a string, and `parent` is in sysfs.
-            let kset =
-                unsafe { bindings::kset_create_and_add(name.as_char_ptr(), ptr::null(), parent) };
-
-            NonNull::new(kset).ok_or(ENOMEM)
-        })?;
-
-        // INVARIANT: It was just created.
-        Ok(Self {
-            kset,
-            dev: AsRef::<device::Device>::as_ref(dev).into(),
-        })
-    }
-
-    /// Whether the directory has an object of this name.
-    fn contains(&self, name: &CStr) -> bool {
-        // SAFETY: By the type invariant, `kset` is valid; `name` is a string.
-        let found = unsafe { bindings::kset_find_obj(self.kset.as_ptr(), name.as_char_ptr()) };
-
-        // SAFETY: This is the reference taken above; a null pointer is allowed.
-        unsafe { bindings::kobject_put(found) };
-        !found.is_null()
-    }
-}
-
-impl Drop for Set {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant; this gives the reference away.
-        unsafe { bindings::kset_unregister(self.kset.as_ptr()) };
-    }
-}
 
 /// What C knows as a kobject, and what comes with it.
 ///
@@ -102,8 +45,8 @@ impl Drop for Set {
 struct Inner<D> {
     kobj: Opaque<bindings::kobject>,
     data: D,
-    /// Keeps the device's module: see [`super::class::Registration`].
-    _dev: ARef<device::Device>,
+    /// Keeps the module: see [`super::class::Registration`].
+    _presence: Arc<Presence>,
 }
 
 impl<D: Attributes + Send + Sync> Inner<D> {
@@ -134,7 +77,8 @@ unsafe impl<D: Attributes + Send + Sync> Directory for Inner<D> {
     }
 }
 
-/// A directory in a [`Set`], with the attributes of its data.
+/// A directory among the [objects](CharDevice::OBJECTS) of a device, with the attributes of its
+/// data.
 ///
 /// Dropping it removes the directory, which waits for callbacks of attributes, and says so to user
 /// space (`KOBJ_REMOVE`). May sleep; must not happen in a callback of one of its attributes.
@@ -153,21 +97,39 @@ unsafe impl<D: Attributes + Send + Sync> Send for Object<D> {}
 unsafe impl<D: Attributes + Send + Sync> Sync for Object<D> {}
 
 impl<D: Attributes + Send + Sync> Object<D> {
-    /// Creates the directory `name` in `set`, and says so to user space when it is complete
-    /// (`KOBJ_ADD`). May sleep.
-    ///
-    /// The caller must not create two of the same name at the same time.
+    /// Creates the directory `name` among the objects of `dev`, and says so to user space when it
+    /// is complete (`KOBJ_ADD`). May sleep.
     ///
     /// # Errors
     ///
     /// - `EEXIST`: the name is taken.
-    /// - `ENOENT`: the device has been unregistered.
+    /// - `ENODEV`: the device is not registered.
     /// - `ENOMEM`
-    pub(crate) fn new(set: &Set, name: fmt::Arguments<'_>, data: D) -> Result<Self> {
+    pub(crate) fn new<T: CharDevice>(
+        dev: &ClassDevice<T>,
+        name: fmt::Arguments<'_>,
+        data: D,
+    ) -> Result<Self> {
         let name = CString::try_from_fmt(name)?;
+        let presence = dev.presence();
 
+        presence
+            .with(|Directories { objects, .. }| Self::add(objects, &name, data, presence.clone()))
+    }
+
+    /// Does the work of [`Object::new`], while `set` is in sysfs and nobody else adds to it.
+    fn add(
+        set: NonNull<bindings::kset>,
+        name: &CStr,
+        data: D,
+        presence: Arc<Presence>,
+    ) -> Result<Self> {
+        // SAFETY: `set` is a valid kset, and `name` a string.
+        let found = unsafe { bindings::kset_find_obj(set.as_ptr(), name.as_char_ptr()) };
+        // SAFETY: This is the reference taken above; a null pointer is allowed.
+        unsafe { bindings::kobject_put(found) };
         // The kernel would print a stack dump.
-        if set.contains(&name) {
+        if !found.is_null() {
             return Err(EEXIST);
         }
 
@@ -175,7 +137,7 @@ impl<D: Attributes + Send + Sync> Object<D> {
             Inner {
                 kobj: Opaque::zeroed(),
                 data,
-                _dev: set.dev.clone(),
+                _presence: presence,
             },
             GFP_KERNEL,
         )?;
@@ -183,9 +145,8 @@ impl<D: Attributes + Send + Sync> Object<D> {
         // SAFETY: The allocation is valid.
         let kobj = unsafe { inner.as_ref() }.kobj.get();
 
-        // SAFETY: `kobj` is valid, and not shared yet. The set keeps the kset until it is joined,
-        // which takes a reference.
-        unsafe { (*kobj).kset = set.kset.as_ptr() };
+        // SAFETY: `kobj` is valid, and not shared yet. When it joins the set, that takes a reference.
+        unsafe { (*kobj).kset = set.as_ptr() };
         // SAFETY:
         // - `kobj` is valid and zeroed but for the kset.
         // - The type is `'static`, and fits the allocation.
@@ -244,12 +205,12 @@ impl<D: Attributes + Send + Sync> Drop for Object<D> {
 /// # Invariants
 ///
 /// `name` is a link that the instance owns, unless the device has been unregistered.
-pub(crate) struct Link<T: CharDevice> {
-    dev: ARef<ClassDevice<T>>,
+pub(crate) struct Link {
+    presence: Arc<Presence>,
     name: CString,
 }
 
-impl<T: CharDevice> Link<T> {
+impl Link {
     /// Creates a link to `target` called `name` in the directory of `dev`. May sleep.
     ///
     /// # Errors
@@ -258,30 +219,35 @@ impl<T: CharDevice> Link<T> {
     /// - `ENODEV`: the device is not registered.
     /// - `ENOENT`: the target is not in sysfs any more.
     /// - `ENOMEM`
-    pub(crate) fn new<D: Attributes + Send + Sync>(
-        dev: ARef<ClassDevice<T>>,
+    pub(crate) fn new<T: CharDevice, D: Attributes + Send + Sync>(
+        dev: &ClassDevice<T>,
         name: fmt::Arguments<'_>,
         target: &Object<D>,
     ) -> Result<Self> {
+        let presence = dev.presence().clone();
         let name = CString::try_from_fmt(name)?;
 
-        dev.with_kobject(|kobj| {
-            // SAFETY: `kobj` is in sysfs, `target` is a valid kobject, and `name` is a string.
+        presence.with(|Directories { dev, .. }| {
+            // SAFETY: `dev` is in sysfs, `target` is a valid kobject, and `name` is a string.
             to_result(unsafe {
-                bindings::sysfs_create_link_nowarn(kobj, target.as_raw(), name.as_char_ptr())
+                bindings::sysfs_create_link_nowarn(
+                    dev.as_ptr(),
+                    target.as_raw(),
+                    name.as_char_ptr(),
+                )
             })
         })?;
         // INVARIANT: It was just created.
-        Ok(Self { dev, name })
+        Ok(Self { presence, name })
     }
 }
 
-impl<T: CharDevice> Drop for Link<T> {
+impl Drop for Link {
     fn drop(&mut self) {
         // An unregistered device has no links any more.
-        let _ = self.dev.with_kobject(|kobj| {
-            // SAFETY: `kobj` is in sysfs, and `name` is a string.
-            unsafe { bindings::sysfs_remove_link(kobj, self.name.as_char_ptr()) };
+        let _ = self.presence.with(|Directories { dev, .. }| {
+            // SAFETY: `dev` is in sysfs, and `name` is a string.
+            unsafe { bindings::sysfs_remove_link(dev.as_ptr(), self.name.as_char_ptr()) };
             Ok(())
         });
     }

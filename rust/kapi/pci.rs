@@ -46,18 +46,18 @@ pub(crate) enum Channel {
 pub(crate) enum Verdict {
     /// A reset of the device.
     NeedReset,
-    /// Nothing more: the device works.
+    /// Nothing more: the device works, or will as soon as it is told to resume.
     Recovered,
     /// The device is given up.
     Disconnect,
 }
 
 impl Verdict {
-    /// The value as C knows it.
-    fn into_raw(self) -> bindings::pci_ers_result_t {
+    /// The value as C knows it. The one for a device that works differs from step to step.
+    fn into_raw(self, recovered: bindings::pci_ers_result_t) -> bindings::pci_ers_result_t {
         match self {
             Verdict::NeedReset => bindings::pci_ers_result_PCI_ERS_RESULT_NEED_RESET,
-            Verdict::Recovered => bindings::pci_ers_result_PCI_ERS_RESULT_RECOVERED,
+            Verdict::Recovered => recovered,
             Verdict::Disconnect => bindings::pci_ers_result_PCI_ERS_RESULT_DISCONNECT,
         }
     }
@@ -187,7 +187,7 @@ impl<T: Recover> Adapter<T> {
         // SAFETY: The requirements are the same.
         unsafe { Self::with_data(pdev, |dev, data| T::error_detected(dev, data, channel)) }
             .unwrap_or(Verdict::Disconnect)
-            .into_raw()
+            .into_raw(bindings::pci_ers_result_PCI_ERS_RESULT_CAN_RECOVER)
     }
 
     /// # Safety
@@ -200,7 +200,7 @@ impl<T: Recover> Adapter<T> {
         // SAFETY: The requirements are the same.
         unsafe { Self::with_data(pdev, T::slot_reset) }
             .unwrap_or(Verdict::Disconnect)
-            .into_raw()
+            .into_raw(bindings::pci_ers_result_PCI_ERS_RESULT_RECOVERED)
     }
 
     /// # Safety

@@ -77,14 +77,6 @@ impl<T: Sync> Timer<T> {
         });
     }
 
-    /// Prevents the callback, unless it runs already.
-    ///
-    /// Any context, the callback included.
-    pub(crate) fn cancel(&self) {
-        // SAFETY: By the type invariant, `timer` is initialised.
-        unsafe { bindings::hrtimer_try_to_cancel(self.timer.get()) };
-    }
-
     /// # Safety
     ///
     /// `timer` must be embedded in a `Timer<T>` that is valid until this returns.

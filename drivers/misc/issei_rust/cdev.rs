@@ -273,6 +273,7 @@ impl File {
 #[vtable]
 impl CharDevice for Issei {
     type File = Arc<File>;
+    const OBJECTS: &'static CStr = c"fw_clients";
 
     fn open(dev: &ClassDevice<Self>) -> Result<Arc<File>> {
         let cv = PollCondVarBox::new(c"issei:file", static_lock_class!())?;

@@ -57,20 +57,21 @@ type Device = ARef<ClassDevice<Issei>>;
 
 kernel::pci_device_table!(
     PCI_TABLE,
-    <IsseiDriver as pci::Driver>::IdInfo,
+    // No data, so that IDs can be added by hand through new_id.
+    @none,
     [
         // Lunar Lake M.
-        (pci::DeviceId::from_id(pci::Vendor::INTEL, 0xa85d), ()),
+        pci::DeviceId::from_id(pci::Vendor::INTEL, 0xa85d),
         // Panther Lake H.
-        (pci::DeviceId::from_id(pci::Vendor::INTEL, 0xe35d), ()),
+        pci::DeviceId::from_id(pci::Vendor::INTEL, 0xe35d),
         // Panther Lake P.
-        (pci::DeviceId::from_id(pci::Vendor::INTEL, 0xe45d), ()),
+        pci::DeviceId::from_id(pci::Vendor::INTEL, 0xe45d),
         // Nova Lake S.
-        (pci::DeviceId::from_id(pci::Vendor::INTEL, 0xd470), ()),
+        pci::DeviceId::from_id(pci::Vendor::INTEL, 0xd470),
         // Nova Lake H.
-        (pci::DeviceId::from_id(pci::Vendor::INTEL, 0xd358), ()),
+        pci::DeviceId::from_id(pci::Vendor::INTEL, 0xd358),
         // Wildcat Lake.
-        (pci::DeviceId::from_id(pci::Vendor::INTEL, 0x4d5d), ()),
+        pci::DeviceId::from_id(pci::Vendor::INTEL, 0x4d5d),
     ]
 );
 
@@ -154,10 +155,7 @@ impl pci::Driver for IsseiDriver {
                 _receive_large: Enabled::new(dev.clone(), |dev| &dev.receive_large)?,
                 _chardev: chardev::Registration::new(pdev.as_ref(), dev.clone())?,
                 _debugfs <- debugfs::create(&dev),
-                _publication: {
-                    sysfs::start(&dev)?;
-                    Publication(dev.clone())
-                },
+                _publication: Publication(dev.clone()),
                 _publish: {
                     let enabled = Enabled::new(dev.clone(), |dev| &dev.publish)?;
                     dev.event(Event::Start);
@@ -176,8 +174,9 @@ impl Recover for IsseiDriver {
     ) -> Verdict {
         this.event(Event::Stop);
         match channel {
+            Channel::Normal => Verdict::Recovered,
+            Channel::Frozen => Verdict::NeedReset,
             Channel::Dead => Verdict::Disconnect,
-            Channel::Normal | Channel::Frozen => Verdict::NeedReset,
         }
     }
 

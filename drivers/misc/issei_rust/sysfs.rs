@@ -35,8 +35,7 @@ use crate::{
         chardev::ClassDevice,
         kobject::{
             Link,
-            Object,
-            Set, //
+            Object, //
         },
         pci::read_config_dword, //
     },
@@ -99,9 +98,7 @@ impl Attributes for FwClientDirectory {
 
 /// What users see of the link.
 pub(crate) struct Published {
-    /// Dropped before `set`: links, then directories.
-    clients: KVVec<(Link<Issei>, Object<FwClientDirectory>)>,
-    set: Option<Set>,
+    clients: KVVec<(Link, Object<FwClientDirectory>)>,
     /// The generation of the link that is shown as up.
     up: Option<u32>,
     /// The trouble that the log has been told of, until the link is up again.
@@ -114,7 +111,6 @@ impl Published {
     pub(crate) fn new() -> Self {
         Self {
             clients: KVVec::new(),
-            set: None,
             up: None,
             told: None,
             log: LogBudget::new(),
@@ -122,22 +118,9 @@ impl Published {
     }
 }
 
-/// Shows the directory of firmware clients, once the device is registered. May sleep.
-///
-/// # Errors
-///
-/// - `ENODEV`: the device is not registered.
-/// - `ENOMEM`
-pub(crate) fn start(dev: &ClassDevice<Issei>) -> Result {
-    dev.published.lock().set = Some(Set::new(dev, c"fw_clients")?);
-    Ok(())
-}
-
 /// Removes all that was published, before the device is unregistered. May sleep.
 pub(crate) fn stop(dev: &Issei) {
-    let mut published = dev.published.lock();
-    published.clients.clear();
-    published.set = None;
+    dev.published.lock().clients.clear();
 }
 
 /// What the link is like at one moment.
@@ -231,9 +214,8 @@ impl Published {
     }
 
     fn show_client(&mut self, dev: &ClassDevice<Issei>, client: &Client) -> Result {
-        let set = self.set.as_ref().ok_or(ENODEV)?;
-        let directory = Object::new(set, fmt!("{}", client.id), FwClientDirectory(*client))?;
-        let link = Link::new(dev.into(), fmt!("fw_client:{}", client.id), &directory)?;
+        let directory = Object::new(dev, fmt!("{}", client.id), FwClientDirectory(*client))?;
+        let link = Link::new(dev, fmt!("fw_client:{}", client.id), &directory)?;
         self.clients.push((link, directory), GFP_KERNEL)?;
         Ok(())
     }
