@@ -167,6 +167,12 @@ impl Link {
             next = self.act(action).err().map(Event::Broken);
         }
         let after = self.machine.state();
+        if before != after && after == State::BackOff {
+            // An interrupt that is left pending would hold back the one that says ready.
+            if let Some(hardware) = &self.hardware {
+                let _ = hardware.heci.acknowledge_in_reset();
+            }
+        }
         if before != after && (is_news(before) || is_news(after)) {
             dev.publish.schedule();
         }
@@ -216,9 +222,6 @@ impl Link {
             State::HwReady | State::Setup | State::BackOff => self.look_in_reset(dev),
             State::Start | State::ClientEnum | State::Done => {
                 if let Err(fault) = self.serve_interrupt(dev) {
-                    if let Some(hardware) = &self.hardware {
-                        hardware.heci.acknowledge(false);
-                    }
                     self.run(dev, Event::Broken(fault));
                 }
             }
