@@ -24,14 +24,17 @@ const FLAVOUR: &str = "-amd64";
 /// What of the source no module build, Kconfig run, selftest or check looks at.
 pub(crate) const EXCLUDED: &[&str] = &[
     "*/Documentation/*/*",
-    "*/arch/*.dts",
-    "*/arch/*.dtsi",
-    "*/drivers/gpu/*.[ch]",
-    "*/drivers/media/*.[ch]",
-    "*/drivers/net/*.[ch]",
-    "*/drivers/scsi/*.[ch]",
-    "*/drivers/staging/*.[ch]",
-    "*/sound/*.[ch]",
+    "linux-source-?.?/arch/[!x]*/*.[chS]",
+    "linux-source-?.?/arch/*.dts*",
+    "linux-source-?.?/drivers/[!m]*/*.c",
+    "linux-source-?.?/drivers/gpu/*.h",
+    "linux-source-?.?/drivers/media/*.[ch]",
+    "linux-source-?.?/drivers/net/*.h",
+    "linux-source-?.?/drivers/scsi/*.h",
+    "linux-source-?.?/drivers/staging/*.h",
+    "linux-source-?.?/fs/*.c",
+    "linux-source-?.?/net/*.c",
+    "linux-source-?.?/sound/*.[ch]",
     "*/tools/perf/*",
     "*/tools/testing/selftests/bpf/*",
 ];
@@ -211,6 +214,13 @@ pub(crate) fn build(apt: &Apt, packages: &Packages, tools: &Tools, dir: &Path) -
     process::run(&mut make("olddefconfig"), &step, PREPARE_LIMIT, &log)?;
     same_configuration(&headers.join(".config"), &tree.join(".config"))?;
     process::run(&mut make("modules_prepare"), &step, PREPARE_LIMIT, &log)?;
+    // The selftests and samples are built against the kernel's own headers.
+    process::run(
+        &mut make("headers"),
+        &step,
+        PREPARE_LIMIT,
+        &dir.join("headers.log"),
+    )?;
     step.done(&packages.release);
     Ok(())
 }

@@ -5,7 +5,9 @@
 mod apt;
 mod cache;
 mod channel;
+mod demo;
 mod env;
+mod host;
 mod initramfs;
 mod kernel;
 mod model;
@@ -20,7 +22,7 @@ mod stock;
 mod symbols;
 mod tools;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -60,6 +62,14 @@ enum Sub {
         #[arg(long)]
         update: bool,
     },
+    /// Set up, build and show the driver at work in a guest, step by step
+    Demo,
+    /// Build the driver: build/issei_rust.ko
+    Modules {
+        /// A prepared kernel tree to build for, instead of the stock kernel's
+        #[arg(long, value_name = "DIR")]
+        kernel: Option<PathBuf>,
+    },
     /// Build a kernel module directory for the stock kernel, or in another prepared tree
     Build(BuildArgs),
     /// Boot a guest, run a command as root in it and exit with its status
@@ -87,7 +97,6 @@ In the guest: modules and what they need below /lib/modules (for modprobe) and t
 #[derive(Args)]
 struct BuildArgs {
     /// Directory with the module's Makefile
-    #[arg(default_value = "drivers/misc/issei_rust")]
     source: PathBuf,
     /// A prepared kernel tree instead of the stock kernel's
     #[arg(long, value_name = "DIR")]
@@ -217,6 +226,17 @@ fn dispatch(command: Sub) -> Result<ExitCode> {
             );
             Ok(ExitCode::SUCCESS)
         }
+        Sub::Demo => {
+            let (end, out) = demo::demo()?;
+            Ok(report(&end, &out))
+        }
+        Sub::Modules { kernel } => {
+            println!(
+                "{}",
+                module::driver(&Env::get(false)?, kernel.as_deref())?.display()
+            );
+            Ok(ExitCode::SUCCESS)
+        }
         Sub::Build(args) => {
             let env = Env::get(false)?;
             for module in build(&env, &args)? {
@@ -230,7 +250,7 @@ fn dispatch(command: Sub) -> Result<ExitCode> {
             request.timeout = Duration::from_secs(args.timeout);
             request.command = args.command;
             let end = run::run(&env, &request, Box::new(std::io::stdout()))?;
-            Ok(report(&end, &request))
+            Ok(report(&end, &request.out))
         }
         Sub::Shell(args) => {
             let env = Env::get(false)?;
@@ -238,7 +258,7 @@ fn dispatch(command: Sub) -> Result<ExitCode> {
             request.interactive = true;
             request.command = vec!["sh".to_owned(), "-l".to_owned()];
             let end = run::run(&env, &request, Box::new(std::io::sink()))?;
-            Ok(report(&end, &request))
+            Ok(report(&end, &request.out))
         }
         Sub::Exec { command } => {
             let env = Env::get(false)?;
@@ -261,11 +281,7 @@ fn dispatch(command: Sub) -> Result<ExitCode> {
 fn build(env: &Env, args: &BuildArgs) -> Result<Vec<PathBuf>> {
     let tree = match &args.kernel {
         Some(path) => module::Tree::open(path)?,
-        None => {
-            let tree = module::Tree::open(&env.kernel.tree())?;
-            tree.check_release(&stock::image_release(&env.kernel.image())?)?;
-            tree
-        }
+        None => module::Tree::stock(env)?,
     };
     let name = args
         .source
@@ -288,7 +304,7 @@ fn build(env: &Env, args: &BuildArgs) -> Result<Vec<PathBuf>> {
 }
 
 /// Says what went wrong in a run, and the exit status for it.
-fn report(end: &End, request: &Request) -> ExitCode {
+fn report(end: &End, out: &Path) -> ExitCode {
     let (code, text) = match end {
         End::Status(status) => return ExitCode::from(u8::try_from(*status).unwrap_or(EXIT_HOST)),
         End::Splat(lines) => (EXIT_SPLAT, format!("the kernel log has a splat:\n{lines}")),
@@ -298,6 +314,6 @@ fn report(end: &End, request: &Request) -> ExitCode {
         ),
         End::TimeLimit(text) => (EXIT_TIME_LIMIT, text.clone()),
     };
-    eprintln!("vm: {text}\nvm: all logs are in {}", request.out.display());
+    eprintln!("vm: {text}\nvm: all logs are in {}", out.display());
     ExitCode::from(code)
 }

@@ -10,11 +10,17 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure, Context, Result};
 
+use crate::env::Env;
 use crate::kernel::jobs;
 use crate::process;
 use crate::progress::Step;
+use crate::stock;
 use crate::symbols;
 use crate::tools::Tools;
+
+/// Where the driver's source lies, and how it is switched on.
+pub(crate) const DRIVER: &str = "drivers/misc/issei_rust";
+pub(crate) const DRIVER_CONFIG: &[&str] = &["CONFIG_INTEL_SSEI_RUST=m"];
 
 const BUILD_LIMIT: Duration = Duration::from_secs(600);
 
@@ -60,6 +66,13 @@ impl Tree {
         Ok(tree)
     }
 
+    /// The tree of the stock kernel.
+    pub(crate) fn stock(env: &Env) -> Result<Self> {
+        let tree = Self::open(&env.kernel.tree())?;
+        tree.check_release(&stock::image_release(&env.kernel.image())?)?;
+        Ok(tree)
+    }
+
     /// The tree's `Module.symvers` must be of the same build as its Rust metadata: every Rust symbol that the tree exports
     /// stands in it, crate hashes included.
     fn check_symvers(&self) -> Result<()> {
@@ -85,7 +98,7 @@ impl Tree {
     }
 
     /// The tree must be of the kernel that the module is for.
-    pub(crate) fn check_release(&self, image: &str) -> Result<()> {
+    fn check_release(&self, image: &str) -> Result<()> {
         ensure!(
             self.release == image,
             "the kernel tree {} is {}, but the kernel to run is {image}",
@@ -107,6 +120,30 @@ impl Tree {
         );
         Ok(())
     }
+}
+
+/// Builds the driver of this checkout, for the stock kernel or in the tree `kernel`, as `build/issei_rust.ko`.
+pub(crate) fn driver(env: &Env, kernel: Option<&Path>) -> Result<PathBuf> {
+    let tree = match kernel {
+        Some(path) => Tree::open(path)?,
+        None => Tree::stock(env)?,
+    };
+    let output = env.build().join("modules/issei_rust").join(&tree.release);
+    let what = Build {
+        source: &env.checkout.join(DRIVER),
+        output: &output,
+        arguments: DRIVER_CONFIG,
+    };
+    let modules = build(&env.tools, &tree, &what)?;
+    let [module] = &modules[..] else {
+        bail!(
+            "{DRIVER} is one module, but its build made {}",
+            modules.len()
+        )
+    };
+    let to = env.build().join("issei_rust.ko");
+    fs::copy(module, &to).with_context(|| format!("could not write {}", to.display()))?;
+    Ok(to)
 }
 
 /// What to build.

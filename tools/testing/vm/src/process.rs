@@ -157,12 +157,7 @@ impl Drop for Running {
 pub(crate) fn run(command: &mut Command, step: &Step, limit: Duration, log: &Path) -> Result<()> {
     match status(command, step, limit, log)? {
         status if status.success() => Ok(()),
-        status => bail!(
-            "{}: {} failed ({status})\n{}",
-            step.name(),
-            program(command),
-            excerpt(log)
-        ),
+        status => bail!("{}: failed ({status})\n{}", step.name(), excerpt(log)),
     }
 }
 

@@ -83,7 +83,8 @@ pub(crate) const EXCLUDED: &[&str] = &[
 ];
 
 const UNPACK: &str =
-    "dpkg-deb --fsys-tarfile \"$1\" | tar -x -C \"$2\" --no-same-owner --keep-directory-symlink";
+    "dpkg-deb --fsys-tarfile \"$1\" | tar -x -C \"$2\" --no-same-owner --keep-directory-symlink \
+                      --anchored --no-wildcards-match-slash \"${@:3}\"";
 const FINISH_LIMIT: Duration = Duration::from_secs(60);
 
 /// Unpacks `packages` into `dir`.
@@ -123,13 +124,7 @@ pub(crate) fn build(apt: &Apt, packages: &[Package], dir: &Path, mount_point: &P
 /// Unpacks one package without what matches `excluded`.
 pub(crate) fn unpack(deb: &Path, dir: &Path, excluded: &[&str]) -> Result<()> {
     let output = Command::new("bash")
-        .args([
-            "-o",
-            "pipefail",
-            "-c",
-            &format!("{UNPACK} \"${{@:3}}\""),
-            "unpack",
-        ])
+        .args(["-o", "pipefail", "-c", UNPACK, "unpack"])
         .args([deb, dir])
         .args(
             excluded

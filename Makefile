@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0
+# The door of the project; `make help` says what is behind it.
+
+VM = cargo run --quiet --package vm --
+
+help:
+	@echo 'make demo       sets up the environment, boots a stock kernel with an emulated engine, shows the driver at work'
+	@echo 'make check      runs all tests; the last line counts them'
+	@echo 'make modules    builds the module for the stock kernel: build/issei_rust.ko'
+	@echo '                KERNEL=DIR: for the kernel of that tree instead (prepared with make modules_prepare)'
+	@echo 'make shell      boots a guest with the emulated engine and the module, with a shell to play in'
+	@echo 'make overlay    KERNEL=DIR: lays the driver over a Linux source tree'
+	@echo '                DRY_RUN=1: only shows the changes; UNDO=1: takes them back'
+
+demo:
+	@$(VM) demo
+
+check:
+	@$(VM) check
+
+modules:
+	@$(VM) modules $(if $(KERNEL),--kernel '$(KERNEL)')
+
+shell:
+	@$(VM) modules
+	@$(VM) shell --module build/issei_rust.ko
+
+overlay:
+	@$(if $(KERNEL),,$(error KERNEL=DIR is missing: the Linux source tree to lay the driver over))
+	@scripts/overlay.sh $(if $(DRY_RUN),--dry-run,$(if $(UNDO),--undo)) '$(KERNEL)'
+
+.PHONY: help demo check modules shell overlay

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `vm demo`: everything from an empty cache to a talk with the emulated engine, step by step.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::env::Env;
+use crate::host;
+use crate::module;
+use crate::process;
+use crate::progress::{say, Step};
+use crate::run::{self, End, Request};
+
+const SCRIPT: &str = "tools/testing/vm/guest/demo";
+const EXCHANGE: &str = "tools/testing/vm/guest/exchange.c";
+const LIMIT: Duration = Duration::from_secs(90);
+const COMPILE_LIMIT: Duration = Duration::from_secs(60);
+
+/// Sets up, builds and runs the demonstration in a guest.
+pub(crate) fn demo() -> Result<(End, PathBuf)> {
+    let env = host::while_building("heci-model", || Env::get(false))?;
+    let module = module::driver(&env, None)?;
+    let out = run::default_out(&env);
+    let exchange = env.build().join("exchange");
+    compile(&env, EXCHANGE, &exchange)?;
+    let request = Request {
+        modules: vec![module],
+        files: vec![
+            (env.checkout.join(SCRIPT), "/root/demo".to_owned()),
+            (exchange, "/root/exchange".to_owned()),
+        ],
+        models: vec![String::new()],
+        timeout: LIMIT,
+        out: out.clone(),
+        command: vec!["/root/demo".to_owned()],
+        ..Request::default()
+    };
+    say("boot the stock kernel with an emulated engine");
+    let end = run::run(&env, &request, Box::new(Narrator::default()))?;
+    if end == End::Status(0) {
+        say("every step held");
+    }
+    Ok((end, out))
+}
+
+/// Compiles one C file of the checkout to a static program for guests.
+pub(crate) fn compile(env: &Env, source: &str, output: &Path) -> Result<()> {
+    let step = Step::begin(format!("compile {source}"));
+    let mut gcc = env.tools.command("gcc");
+    gcc.args(["-static", "-O2", "-Wall", "-Wextra", "-Werror", "-isystem"])
+        .arg(env.kernel.tree().join("usr/include"))
+        .arg("-o")
+        .args([output, &env.checkout.join(source)]);
+    process::run(
+        &mut gcc,
+        &step,
+        COMPILE_LIMIT,
+        &output.with_extension("log"),
+    )
+    .with_context(|| format!("compiling {source}"))
+}
+
+/// Prints each line of the guest with the time.
+#[derive(Default)]
+struct Narrator {
+    line: Vec<u8>,
+}
+
+impl Write for Narrator {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        for byte in piece {
+            if *byte == b'\n' {
+                say(&String::from_utf8_lossy(&self.line));
+                self.line.clear();
+            } else {
+                self.line.push(*byte);
+            }
+        }
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
