@@ -120,7 +120,7 @@ impl Device {
                 "mmio_read",
                 || json!({"register": register, "value": value}),
             );
-            lane.place(value >> (8 * lane.shift), data);
+            lane.place(value, data);
         }
     }
 

@@ -56,6 +56,11 @@ impl Shared {
         }
     }
 
+    /// Where the time comes from.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     fn lock(&self) -> MutexGuard<'_, Device> {
         self.device.lock().unwrap_or_else(PoisonError::into_inner)
     }
