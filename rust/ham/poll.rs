@@ -5,7 +5,7 @@
 //! The write that acknowledges an interrupt is posted. If the firmware publishes a message and sets
 //! `H_CSR.IS` while that write is on its way, the write clears the new `IS` and no interrupt follows.
 //! So while an answer is owed, a timer looks: after [`FIRST_PERIOD`], then after twice as long each
-//! time that nothing moved. When nothing is owed any more, it looks once [`LAST_LOOK`] after the last
+//! time that nothing moved. When nothing is owed any more, it looks once, [`LAST_LOOK`] after the last
 //! traffic, and then not at all: an idle device costs nothing.
 //!
 //! All times are in nanoseconds of a monotonic clock.
@@ -18,8 +18,9 @@ pub const FIRST_PERIOD: u64 = 1_000_000;
 /// The longest period.
 pub const LAST_PERIOD: u64 = 1_000_000_000;
 
-/// From this period on a look includes `FW_CSR_HA`, which tells of a reset that was missed.
-pub const REGISTER_PERIOD: u64 = 100_000_000;
+/// From this long after the last traffic on, a look includes `FW_CSR_HA`, which tells of a reset that
+/// was missed.
+pub const REGISTERS_AFTER: u64 = 100_000_000;
 
 /// How long after the last traffic the last look comes.
 pub const LAST_LOOK: u64 = 100_000_000;
@@ -29,7 +30,7 @@ pub const LAST_LOOK: u64 = 100_000_000;
 pub const PATIENCE: u64 = 10_000_000_000;
 
 /// The state of the timer.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Poll {
     traffic: u64,
     period: u64,
@@ -63,13 +64,11 @@ impl Poll {
         self.arm(now, owed)
     }
 
-    /// The timer expired at `now`: what to look at.
+    /// The timer expired: what to look at.
     pub fn expired(&mut self) -> Look {
-        self.armed = None;
-        if self.period >= REGISTER_PERIOD {
-            Look::Registers
-        } else {
-            Look::Memory
+        match self.armed.take() {
+            Some(at) if at.saturating_sub(self.traffic) >= REGISTERS_AFTER => Look::Registers,
+            _ => Look::Memory,
         }
     }
 
@@ -77,23 +76,19 @@ impl Poll {
     ///
     /// `owed` says whether an answer or the consumption of a message is still outstanding.
     pub fn nothing(&mut self, now: u64, owed: bool) -> Option<u64> {
-        let last_look = self.period >= REGISTER_PERIOD;
-        if !owed && last_look {
-            return None;
+        if owed {
+            self.period = self.period.saturating_mul(2).min(LAST_PERIOD);
         }
-        self.period = if owed {
-            self.period.saturating_mul(2).min(LAST_PERIOD)
-        } else {
-            LAST_LOOK
-        };
         self.arm(now, owed)
     }
 
     fn arm(&mut self, now: u64, owed: bool) -> Option<u64> {
-        if owed && now.saturating_sub(self.traffic) >= PATIENCE {
-            return None;
-        }
-        let at = now.saturating_add(self.period);
+        let quiet = now.saturating_sub(self.traffic);
+        let at = match owed {
+            true if quiet < PATIENCE => now.saturating_add(self.period),
+            false if quiet < LAST_LOOK => self.traffic.saturating_add(LAST_LOOK),
+            _ => return None,
+        };
         match self.armed {
             Some(armed) if armed <= at => None,
             _ => {
@@ -101,5 +96,11 @@ impl Poll {
                 Some(at)
             }
         }
+    }
+}
+
+impl Default for Poll {
+    fn default() -> Self {
+        Self::new()
     }
 }
