@@ -23,10 +23,12 @@ pub struct Counters {
 impl Counters {
     /// Counters as they are after a reset of the link.
     pub const fn new() -> Self {
-        Self {
-            h2f_wr: 0,
-            f2h_rd: 0,
-        }
+        Self::at(0, 0)
+    }
+
+    /// Counters that have come this far.
+    pub const fn at(h2f_wr: u32, f2h_rd: u32) -> Self {
+        Self { h2f_wr, f2h_rd }
     }
 
     /// Whether the host-to-firmware section can take a message, given the firmware's `h2f_rd`.
