@@ -2,15 +2,12 @@
 
 //! `rust/ham` for the host: the same files that the kernel module mounts, with their tests.
 
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
 #[path = "ham.rs"]
 mod mounted;
 pub use mounted::*;
-
-#[cfg(test)]
-extern crate std;
 
 #[cfg(test)]
 mod tests;
