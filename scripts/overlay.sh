@@ -128,7 +128,7 @@ fi
 mapfile -t files < <(
 	for folder in "${folders[@]}"; do
 		[ ! -d "$folder" ] || find "$folder" -type f \( -name '*.rs' -o -name '*.[chS]' -o -name '*.sh' -o -name '*.rst' \
-			-o -name '*.yaml' -o -name Kconfig -o -name Makefile -o -name config -o -name settings \
+			-o -name '*.yaml' -o -name Kconfig -o -name Makefile -o -name config -o -name settings -o -name '*.svg' \
 			-o -path 'Documentation/ABI/*' \) ! -name '*.mod.c' -print
 	done | sort
 )
