@@ -118,10 +118,12 @@ impl Ham {
         Ok(Message { header, payload })
     }
 
-    /// Advances `h2f_rd` by `step`; anything but 1 is a fault.
+    /// Advances `h2f_rd` by 1, and shows the host a value that is `step` higher than before;
+    /// anything but 1 is a fault, which the firmware itself does not fall for.
     pub fn consume(&mut self, memory: &GuestMemory, step: u32) -> Result<(), DmaError> {
-        self.h2f_rd = self.h2f_rd.wrapping_add(step);
-        memory.store(self.counter(1), self.h2f_rd)
+        let shown = self.h2f_rd.wrapping_add(step);
+        self.h2f_rd = self.h2f_rd.wrapping_add(1);
+        memory.store(self.counter(1), shown)
     }
 
     /// Whether the host has taken the last message.
@@ -129,7 +131,8 @@ impl Ham {
         Ok(memory.load(self.counter(3))? == self.f2h_wr)
     }
 
-    /// Writes a message, then advances `f2h_wr` by `step`; anything but 1 is a fault.
+    /// Writes a message, then advances `f2h_wr` by `step`; anything but 1 is a fault, after which
+    /// the host's counter has to follow before there is another message.
     pub fn publish(
         &mut self,
         memory: &GuestMemory,

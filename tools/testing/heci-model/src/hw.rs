@@ -93,7 +93,7 @@ impl InterruptLine {
     }
 }
 
-/// See the module.
+/// Time as the events see it and as it is.
 #[derive(Default)]
 pub struct Clock {
     /// Time of the event that is handled, from the start of the model.
@@ -102,7 +102,7 @@ pub struct Clock {
     pub wall: Duration,
 }
 
-/// See the module.
+/// The function without its firmware.
 pub struct Hw {
     /// Time.
     pub clock: Clock,

@@ -107,8 +107,12 @@ fn main() -> Result<()> {
     std::fs::remove_file(&options.control).context("cannot remove the control socket")?;
     match served {
         // A client that is killed may leave a message half sent.
-        Err(vfio_user::Error::StreamRead(error) | vfio_user::Error::StreamWrite(error)) => {
-            log::info!("the client is gone: {error}");
+        Err(
+            gone @ (vfio_user::Error::StreamRead(_)
+            | vfio_user::Error::StreamWrite(_)
+            | vfio_user::Error::ReceiveWithFd(_)),
+        ) => {
+            log::info!("the client is gone: {gone}");
             Ok(())
         }
         result => result.context("vfio-user"),

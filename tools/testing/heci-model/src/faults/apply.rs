@@ -103,7 +103,7 @@ pub fn message(hw: &mut Hw, mut message: Message, mtu: u32, room: u32) -> Vec<Me
     if hw.fault(Fault::MessageOverMtu).is_some() {
         let length = mtu.saturating_add(1).min(room);
         message.payload.resize(length as usize, 0);
-        message.header.length = mtu.saturating_add(1);
+        message.header.length = length;
     }
     let header = &mut message.header;
     if hw.fault(Fault::MessageLengthOver).is_some() {

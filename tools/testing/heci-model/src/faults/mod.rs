@@ -40,10 +40,19 @@ pub struct Info {
     pub name: &'static str,
     /// Where it is looked for.
     pub hook: Hook,
-    /// What the number `value` means to it, and the default, if it takes one.
-    pub value: Option<(&'static str, u64)>,
+    /// The number that it takes, if it takes one.
+    pub value: Option<Argument>,
     /// What it does.
     pub description: &'static str,
+}
+
+/// The number that a fault takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Argument {
+    /// What it is.
+    pub meaning: &'static str,
+    /// What it is if it is not given.
+    pub default: u64,
 }
 
 macro_rules! faults {
@@ -64,7 +73,7 @@ macro_rules! faults {
                     $(Fault::$fault => Info {
                         name: $name,
                         hook: Hook::$hook,
-                        value: [$(($meaning, $default))?].first().copied(),
+                        value: [$(Argument { meaning: $meaning, default: $default })?].first().copied(),
                         description: $text,
                     },)*
                 }
@@ -201,7 +210,9 @@ impl Faults {
             fault,
             start,
             count,
-            value: value.or(info.value.map(|v| v.1)).unwrap_or(0),
+            value: value
+                .or(info.value.map(|argument| argument.default))
+                .unwrap_or(0),
             seen: 0,
             fired: 0,
         });

@@ -4,6 +4,7 @@
 
 mod bring_up;
 mod bus;
+mod chaos;
 mod control;
 mod faults;
 mod guest;

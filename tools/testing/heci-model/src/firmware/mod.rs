@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The firmware: resets, the setup exchange, bus messages, and the traffic of its clients.
+//! The firmware: resets, the setup exchange, and when to look for work; `traffic` is the rest.
 //!
 //! It acts when it becomes ready, when the host rings the doorbell, and when an answer is due;
 //! never by itself otherwise (unless it is set to poll).
+
+mod traffic;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,19 +12,16 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{json, Value};
 
-use crate::clients::{FirmwareClient, Properties};
+use crate::clients::FirmwareClient;
 use crate::faults::{apply, Fault};
 use crate::ham::{Ham, Incoming};
 use crate::hw::{Event, Hw, FAULT_PERIOD};
 use crate::memory::DmaError;
 use crate::settings::Notify;
-use crate::wire::{
-    status, BusRequest, ClientRow, Header, Message, SetupRequest, SETUP_DWORDS, SETUP_REQUEST,
-    VERSION,
-};
+use crate::wire::{status, Message, SetupRequest, SETUP_DWORDS, SETUP_REQUEST, VERSION};
 
-/// Messages that may wait for the host to take the one before; more are dropped.
-const OUTGOING_MAX: usize = 2048;
+/// How long the firmware is down after it found the host's state impossible.
+const SELF_RESET: Duration = Duration::from_millis(10);
 
 /// How far the link is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -40,7 +39,7 @@ pub enum Phase {
     Up,
 }
 
-/// See the module.
+/// The firmware behind one function, with the link to the host as it knows it.
 pub struct Firmware {
     phase: Phase,
     ham: Option<Ham>,
@@ -51,6 +50,7 @@ pub struct Firmware {
     deaf: bool,
     /// When it becomes ready, while it is down.
     ready_at: Duration,
+    /// HFS 1 to 6, if they do not follow the phase.
     hfs: Option<[u32; 6]>,
 }
 
@@ -254,7 +254,7 @@ impl Firmware {
             Incoming::Message => self.take(hw).map(|()| true),
             Incoming::Impossible => {
                 hw.note("impossible_counters", || json!({}));
-                self.reset(hw, Duration::from_millis(10));
+                self.reset(hw, SELF_RESET);
                 Ok(true)
             }
         }
@@ -264,7 +264,7 @@ impl Firmware {
     fn set_up(&mut self, hw: &mut Hw) -> bool {
         if hw.regs.host_buffer.overflowed() {
             hw.note("host_buffer_overflow", || json!({}));
-            self.reset(hw, Duration::from_millis(10));
+            self.reset(hw, SELF_RESET);
             return true;
         }
         if hw.regs.host_buffer.filled() < SETUP_DWORDS {
@@ -307,194 +307,6 @@ impl Firmware {
         }
     }
 
-    /// Takes the message that waits in shared memory and acts on it.
-    fn take(&mut self, hw: &mut Hw) -> Result<(), DmaError> {
-        if hw.fault(Fault::NotConsumed).is_some() {
-            self.deaf = true;
-            return Ok(());
-        }
-        let Some(ham) = &mut self.ham else {
-            return Ok(());
-        };
-        let message = ham.copy(&hw.memory)?;
-        let step = apply::consume_step(hw);
-        ham.consume(&hw.memory, step)?;
-        if message.is_bus() {
-            hw.counters.messages.bus_h2f += 1;
-        } else {
-            hw.counters.messages.h2f += 1;
-        }
-        hw.note("message_h2f", || describe(&message));
-        if hw.settings.notify != Notify::Response {
-            hw.raise();
-        }
-        if !self.reset_by(hw, Fault::ResetAfterConsumption) {
-            self.answer(hw, message);
-        }
-        Ok(())
-    }
-
-    fn answer(&mut self, hw: &mut Hw, message: Message) {
-        let Header { fw_id, host_id, .. } = message.header;
-        if message.header.status == status::CORRUPTED_HEADER || (fw_id == 0) != (host_id == 0) {
-            let error = Message::new(fw_id, host_id, status::CORRUPTED_HEADER, Vec::new());
-            self.answer_with(hw, error, Duration::ZERO);
-        } else if message.is_bus() {
-            self.answer_bus(hw, &message.payload);
-        } else {
-            self.answer_client(hw, fw_id, host_id, &message.payload);
-        }
-    }
-
-    fn answer_with(&mut self, hw: &mut Hw, message: Message, after: Duration) {
-        let latency = Duration::from_micros(hw.settings.response_latency_us);
-        hw.later(latency + after, Event::Send(message));
-    }
-
-    fn answer_bus(&mut self, hw: &mut Hw, payload: &[u8]) {
-        let error = |status| Some(Message::new(0, 0, status, Vec::new()));
-        let response = match BusRequest::decode(payload) {
-            Err(status) => error(status),
-            Ok(BusRequest::Start(version)) if version != VERSION => {
-                error(status::UNSUPPORTED_PROTOCOL)
-            }
-            Ok(BusRequest::Start(_)) => {
-                if self.reset_by(hw, Fault::ResetAtStart) {
-                    return;
-                }
-                self.enter(hw, Phase::Started);
-                apply::start(hw, self.version)
-            }
-            Ok(BusRequest::Clients) if self.phase < Phase::Started => {
-                error(status::CORRUPTED_BUS_MESSAGE)
-            }
-            Ok(BusRequest::Clients) => {
-                if self.reset_by(hw, Fault::ResetAtClients) {
-                    return;
-                }
-                self.enter(hw, Phase::Up);
-                apply::clients(hw, self.rows())
-            }
-        };
-        if let Some(response) = response {
-            self.answer_with(hw, response, Duration::ZERO);
-        }
-    }
-
-    fn answer_client(&mut self, hw: &mut Hw, fw_id: u16, host_id: u16, payload: &[u8]) {
-        let index = usize::from(fw_id).wrapping_sub(1);
-        let error = match self
-            .clients
-            .get_mut(index)
-            .filter(|_| self.phase == Phase::Up)
-        {
-            None => status::NO_CLIENT,
-            Some(client) if payload.len() > client.properties().mtu as usize => status::TOO_BIG,
-            Some(client) => {
-                for reply in client.message(payload) {
-                    let message = Message::new(fw_id, host_id, status::SUCCESS, reply.payload);
-                    self.answer_with(hw, message, reply.after);
-                }
-                return;
-            }
-        };
-        let message = Message::new(fw_id, host_id, error, Vec::new());
-        self.answer_with(hw, message, Duration::ZERO);
-    }
-
-    /// The rows of the clients response.
-    pub fn rows(&self) -> Vec<ClientRow> {
-        let properties = self.clients.iter().map(|client| client.properties());
-        let row = |(id, properties): (u16, Properties)| ClientRow {
-            id,
-            version: properties.version,
-            uuid: properties.uuid,
-            mtu: properties.mtu,
-            flags: 0,
-        };
-        (1..).zip(properties).map(row).collect()
-    }
-
-    /// Queues a message, with the faults that concern it, and publishes what can be.
-    fn say(&mut self, hw: &mut Hw, message: Message) -> Result<bool, DmaError> {
-        let Some(ham) = &self.ham else {
-            return Ok(false);
-        };
-        let messages = if message.is_bus() {
-            vec![message]
-        } else {
-            let index = usize::from(message.header.fw_id).wrapping_sub(1);
-            let room = ham.f2h_payload();
-            let client = self.clients.get(index);
-            let mtu = client.map_or(room, |client| client.properties().mtu);
-            apply::message(hw, message, mtu, room)
-        };
-        for message in messages {
-            if self.outgoing.len() < OUTGOING_MAX {
-                self.outgoing.push_back(message);
-            } else {
-                hw.note("message_dropped", || describe(&message));
-            }
-        }
-        self.publish(hw)
-    }
-
-    /// Publishes the next message if there is one and the section is free; true if it did.
-    fn publish(&mut self, hw: &mut Hw) -> Result<bool, DmaError> {
-        let Some(ham) = &mut self.ham else {
-            return Ok(false);
-        };
-        if self.outgoing.is_empty() || !ham.vacant(&hw.memory)? {
-            return Ok(false);
-        }
-        let Some(mut message) = self.outgoing.pop_front() else {
-            return Ok(false);
-        };
-        if message.payload.len() > ham.f2h_payload() as usize {
-            let Header { fw_id, host_id, .. } = message.header;
-            message = Message::new(fw_id, host_id, status::TOO_BIG, Vec::new());
-        }
-        let step = apply::publish_step(hw);
-        ham.publish(&hw.memory, &message, step)?;
-        let address = ham.f2h_address();
-        if message.is_bus() {
-            hw.counters.messages.bus_f2h += 1;
-        } else {
-            hw.counters.messages.f2h += 1;
-        }
-        hw.note("message_f2h", || describe(&message));
-        if let Some(left) = hw.fault(Fault::HeaderChanges) {
-            let values = apply::header_lengths(&message.header);
-            hw.later(
-                FAULT_PERIOD,
-                Event::Rewrite {
-                    address,
-                    values,
-                    left,
-                },
-            );
-        }
-        hw.raise();
-        self.reset_by(hw, Fault::ResetAfterResponse);
-        Ok(true)
-    }
-
-    /// Says something that nobody asked for.
-    ///
-    /// # Errors
-    ///
-    /// There is no shared memory, or the message does not fit its section.
-    pub fn send(&mut self, hw: &mut Hw, message: Message) -> Result<(), String> {
-        let Some(ham) = &self.ham else {
-            return Err("no shared memory: the link is not set up".into());
-        };
-        if message.payload.len() > ham.f2h_payload() as usize {
-            return Err(format!("at most {} bytes of data fit", ham.f2h_payload()));
-        }
-        hw.later(Duration::ZERO, Event::Send(message));
-        Ok(())
-    }
-
     /// What the `state` command shows of the firmware.
     pub fn state(&self, hw: &Hw) -> Value {
         let counters = self
@@ -523,25 +335,6 @@ impl Firmware {
             "outgoing": self.outgoing.len(),
         })
     }
-}
-
-fn describe(message: &Message) -> Value {
-    let Header {
-        length,
-        fw_id,
-        host_id,
-        flags,
-        status,
-        ..
-    } = message.header;
-    let data: String = message
-        .payload
-        .iter()
-        .take(32)
-        .map(|b| format!("{b:02x}"))
-        .collect();
-    json!({"length": length, "fw_id": fw_id, "host_id": host_id, "flags": flags,
-        "status": status, "data": data})
 }
 
 /// A UUID in its usual form.
