@@ -35,7 +35,7 @@ bool driver_is_loaded(const char *driver)
 
 bool driver_is_available(const char *driver)
 {
-	return !run("modprobe -n %s >/dev/null 2>&1", driver);
+	return !run("modprobe -D %s >/dev/null 2>&1", driver);
 }
 
 /* Voluntary context switches of the kernel threads that belong to the driver. */

@@ -9,11 +9,12 @@ static int next_message(const char *fault)
 	return model_do(0, "{\"cmd\":\"fault\",\"name\":\"%s\"}", fault);
 }
 
-static uint64_t resets(void)
+static uint64_t resets(struct __test_metadata *_metadata)
 {
 	struct model_counters counters;
 
-	return model_counters(0, &counters) ? ~0ull : counters.resets_host;
+	ASSERT_EQ(0, model_counters(0, &counters));
+	return counters.resets_host;
 }
 
 /* Did the bystander lose its connection? On the C driver it does, with the whole link. */
@@ -21,21 +22,21 @@ static uint64_t resets(void)
 	do {									\
 		if (self->c_driver) {						\
 			sleep_ms(200);						\
-			EXPECT_LT(before, resets());				\
+			EXPECT_LT(before, resets(_metadata));			\
 			ASSERT_EQ(0, issei_wait_up(0, LINK_UP_MS));		\
 			EXPECT_EQ(-ENOTCONN, issei_disconnect(fd));		\
 			C_DRIVER_DIFFERS("isolation");				\
 		} else {							\
 			sleep_ms(50);						\
 			EXPECT_EQ(0, issei_echo(fd, 100, 1));			\
-			EXPECT_EQ(before, resets());				\
+			EXPECT_EQ(before, resets(_metadata));			\
 		}								\
 	} while (0)
 
 /* A program that writes and closes before the answer comes harms nobody. */
 TEST_F(issei, write_and_close)
 {
-	uint64_t before = resets();
+	uint64_t before = resets(_metadata);
 
 	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
 	for (int i = 0; i < (self->c_driver ? 1 : 20); i++) {
@@ -77,7 +78,7 @@ TEST_F(issei, stale_answer)
 TEST_F(issei, message_for_nobody)
 {
 	int other = issei_open_connected(0, O_RDWR, ECHO_B);
-	uint64_t before = resets();
+	uint64_t before = resets(_metadata);
 
 	ASSERT_LE(0, other);
 	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
@@ -90,7 +91,7 @@ TEST_F(issei, message_for_nobody)
 TEST_F(issei, message_from_wrong_client)
 {
 	int other = issei_open_connected(0, O_RDWR, ECHO_B);
-	uint64_t before = resets();
+	uint64_t before = resets(_metadata);
 
 	ASSERT_LE(0, other);
 	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
@@ -105,7 +106,7 @@ TEST_F(issei, error_status)
 {
 	int other = issei_open_connected(0, O_RDWR, ECHO_B);
 	struct issei_call reader = { .what = CALL_READ, .fd = other, .len = 16 };
-	uint64_t before = resets();
+	uint64_t before = resets(_metadata);
 
 	ASSERT_LE(0, other);
 	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
@@ -124,7 +125,7 @@ TEST_F(issei, message_above_mtu)
 {
 	int other = issei_open_connected(0, O_RDWR, ECHO_B);
 	struct issei_call reader = { .what = CALL_READ, .fd = other, .len = ISSEI_SECTION };
-	uint64_t before = resets();
+	uint64_t before = resets(_metadata);
 
 	ASSERT_LE(0, other);
 	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
@@ -133,7 +134,7 @@ TEST_F(issei, message_above_mtu)
 	ASSERT_EQ(4, issei_write(other, "ping", 4));
 	EXPECT_EQ(-ENOTCONN, issei_call_end(&reader, PROMPT_MS));
 	EXPECT_EQ(0, issei_echo(self->fd, 100, 1));
-	EXPECT_EQ(before, resets());
+	EXPECT_EQ(before, resets(_metadata));
 	close(other);
 }
 
@@ -155,7 +156,7 @@ TEST_F(issei, empty_message)
 TEST_F(issei, swallowed_message)
 {
 	int other = issei_open_connected(0, O_RDWR, ECHO_B);
-	uint64_t before = resets();
+	uint64_t before = resets(_metadata);
 
 	ASSERT_LE(0, other);
 	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
@@ -165,7 +166,7 @@ TEST_F(issei, swallowed_message)
 		ASSERT_EQ(0, issei_echo(self->fd, 100, i));
 		usleep(15000);
 	}
-	EXPECT_EQ(before, resets());
+	EXPECT_EQ(before, resets(_metadata));
 	EXPECT_EQ(0, issei_poll(other, POLLIN, 0));
 	EXPECT_EQ(0, issei_echo(other, 100, 1));
 	close(other);
@@ -176,7 +177,7 @@ TEST_F(issei, unread_messages)
 {
 	static const uint32_t request[] = { 20, 20000, 64 };	/* 20 messages, one each 20 ms */
 	int other = issei_open_connected(0, O_RDWR, UNASKED);
-	uint64_t before = resets(), end = now_ms() + PROMPT_MS;
+	uint64_t before = resets(_metadata), end = now_ms() + PROMPT_MS;
 
 	ASSERT_LE(0, other);
 	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
@@ -188,7 +189,7 @@ TEST_F(issei, unread_messages)
 	EXPECT_BYSTANDER(self->fd, before);
 	sleep_ms(400);
 	if (!self->c_driver) {
-		EXPECT_EQ(before, resets());
+		EXPECT_EQ(before, resets(_metadata));
 	}
 	close(other);
 }
@@ -210,14 +211,14 @@ TEST_F(issei, messages_unasked)
 /* A corrupted bus message is a fault of the link. */
 TEST_F(issei, corrupted_bus_message)
 {
-	uint64_t before = resets(), end = now_ms() + LINK_UP_MS;
+	uint64_t before = resets(_metadata), end = now_ms() + LINK_UP_MS;
 
 	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
 	ASSERT_EQ(0, next_message("message-bus"));
 	ASSERT_EQ(4, issei_write(self->fd, "ping", 4));
-	while (resets() == before && now_ms() < end)
+	while (resets(_metadata) == before && now_ms() < end)
 		sleep_ms(1);
-	EXPECT_EQ(before + 1, resets());
+	EXPECT_EQ(before + 1, resets(_metadata));
 	ASSERT_EQ(0, issei_wait_connect(self->fd, ECHO_A, LINK_UP_MS));
 	EXPECT_EQ(0, issei_echo(self->fd, 100, 1));
 }

@@ -26,21 +26,26 @@ bool model_present(unsigned int dev)
 	return !access(path, R_OK | W_OK);
 }
 
-/* A port admits one program at a time. */
+/* A port admits one program at a time, and needs a moment until its other end is there. */
 static int port_open(unsigned int dev)
 {
 	uint64_t end = now_ms() + ANSWER_MS;
 	char path[64];
-	int fd;
 
 	port_path(dev, path, sizeof(path));
 	do {
-		fd = open(path, O_RDWR | O_CLOEXEC);
-		if (fd >= 0 || errno != EBUSY)
-			break;
+		int fd = open(path, O_RDWR | O_CLOEXEC);
+
+		if (fd < 0 && errno != EBUSY && errno != ENOENT && errno != ENXIO)
+			return -errno;
+		if (fd >= 0) {
+			if (issei_poll(fd, POLLOUT, PROMPT_MS) == POLLOUT)
+				return fd;
+			close(fd);
+		}
 		usleep(1000);
 	} while (now_ms() < end);
-	return fd < 0 ? -errno : fd;
+	return -ETIMEDOUT;
 }
 
 static int line_read(int fd, char *buf, size_t size)
@@ -77,10 +82,14 @@ static int ask(unsigned int dev, char *answer, size_t size, const char *format, 
 	request[len++] = '\n';
 
 	fd = port_open(dev);
-	if (fd < 0)
+	if (fd < 0) {
+		fprintf(stderr, "# model: no control port: error %d\n", fd);
 		return fd;
+	}
 	ret = write(fd, request, len) == len ? line_read(fd, answer, size) : -errno;
 	close(fd);
+	if (ret)
+		fprintf(stderr, "# model: %.*s: error %d\n", len - 1, request, ret);
 	if (!ret && !strstr(answer, "\"ok\":true")) {
 		fprintf(stderr, "# model: %.*s: %s", len - 1, request, answer);
 		ret = -EPROTO;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The module comes and goes; not while it is used, and not beside Intel's. */
+#include <limits.h>
 #include <sys/syscall.h>
 
 #include "kselftest_harness.h"
@@ -83,11 +84,32 @@ TEST_F_TIMEOUT(module, reload_50_times, 120)
 	}
 }
 
+/* The file from which modprobe would load @name, its last dependency. */
+static int module_file(const char *name, char *path, size_t size)
+{
+	char command[64], line[PATH_MAX];
+	FILE *pipe;
+
+	snprintf(command, sizeof(command), "modprobe -D %s", name);
+	pipe = popen(command, "r");
+	if (!pipe)
+		return -errno;
+	*path = '\0';
+	while (fgets(line, sizeof(line), pipe)) {
+		char *at = strchr(line, '/');
+
+		if (at)
+			snprintf(path, size, "%.*s", (int)strcspn(at, " \n"), at);
+	}
+	pclose(pipe);
+	return *path ? 0 : -ENOENT;
+}
+
 /* With Intel's class in the kernel the module refuses, with one line and no stack dump. */
 TEST_F(module, beside_intels_module)
 {
-	int lines = 0, kmsg;
-	char line[512];
+	char line[512], path[PATH_MAX];
+	int lines = 0, kmsg, fd;
 
 	if (self->c_driver) {
 		/* not run: the C driver's second class registration dumps the stack */
@@ -96,11 +118,16 @@ TEST_F(module, beside_intels_module)
 	}
 	if (!driver_is_available("issei"))
 		SKIP(return, "modprobe does not find Intel's module");
+	ASSERT_EQ(0, module_file(self->driver, path, sizeof(path)));
 	ASSERT_EQ(0, driver_unload(self->driver));
 	ASSERT_EQ(0, driver_load("issei"));
 	kmsg = kmsg_open();
 	ASSERT_LE(0, kmsg);
-	driver_load(self->driver);
+	fd = open(path, O_RDONLY);
+	ASSERT_LE(0, fd) TH_LOG("%s", path);
+	EXPECT_EQ(-1, syscall(SYS_finit_module, fd, "", 0));
+	EXPECT_TRUE(errno == EEXIST || errno == EBUSY) TH_LOG("errno %d", errno);
+	close(fd);
 	EXPECT_FALSE(driver_is_loaded(self->driver));
 	while (kmsg_next(kmsg, line, sizeof(line)) > 0) {
 		EXPECT_EQ(NULL, strstr(line, "Call Trace")) TH_LOG("%s", line);
