@@ -6,7 +6,7 @@
 #include "issei_fixture.h"
 
 #define ROUNDS 3000
-#define BINDS 200
+#define BINDS 300
 #define CACHES 512
 
 struct slab {
@@ -62,17 +62,20 @@ static int usage_read(struct usage *usage)
 	return 0;
 }
 
-/* No cache grew by more than half an object a round. */
+/*
+ * An object lost in each round makes its cache grow by as many; what lies unused in the
+ * lists of the processors counts as used, so less than that shows nothing.
+ */
 static void expect_same(struct __test_metadata *_metadata, const struct usage *before,
 			const struct usage *after, int rounds)
 {
 	ASSERT_EQ(before->count, after->count);
 	EXPECT_GE(before->files + 64, after->files);
-	EXPECT_GE(before->mappings + rounds / 2, after->mappings);
+	EXPECT_GE(before->mappings + rounds * 3 / 4, after->mappings);
 	for (int i = 0; i < before->count; i++) {
 		int64_t grown = after->slab[i].active - before->slab[i].active;
 
-		EXPECT_GT(rounds / 2, grown) {
+		EXPECT_GT(rounds * 3 / 4, grown) {
 			TH_LOG("%s: %ld more after %d rounds", before->slab[i].name, grown, rounds);
 		}
 	}

@@ -168,6 +168,8 @@ TEST_F(issei, short_absence)
 
 		if (self->c_driver && ret == -ETIMEDOUT) {
 			C_DRIVER_DIFFERS("write-stuck");
+			ASSERT_EQ(0, firmware_reset(50));
+			EXPECT_EQ(-ENOTCONN, issei_call_end(&reader, STUCK_MS));
 			return;
 		}
 		EXPECT_EQ(-ENOTCONN, ret);
