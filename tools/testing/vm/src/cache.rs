@@ -66,7 +66,25 @@ impl Cache {
                 return Err(errno).with_context(|| format!("could not lock {}", path.display()))
             }
         };
+        self.clear()?;
         Ok(Lock { _file: file })
+    }
+
+    /// Removes what an interrupted set-up has left.
+    fn clear(&self) -> Result<()> {
+        let entries = fs::read_dir(&self.root)
+            .with_context(|| format!("could not read {}", self.root.display()))?;
+        for path in entries.flatten().map(|entry| entry.path()) {
+            if path.is_dir()
+                && path
+                    .extension()
+                    .is_some_and(|extension| extension == "part")
+            {
+                fs::remove_dir_all(&path)
+                    .with_context(|| format!("could not remove {}", path.display()))?;
+            }
+        }
+        Ok(())
     }
 
     /// The directory `name`, made by `build` if it is not there.
@@ -83,22 +101,12 @@ impl Cache {
             return Ok(path);
         }
         let aside = self.path(&format!("{name}.part"));
-        remove(&aside)?;
         fs::create_dir_all(&aside)
             .with_context(|| format!("could not create {}", aside.display()))?;
         build(&aside)?;
         fs::rename(&aside, &path)
             .with_context(|| format!("could not rename {}", aside.display()))?;
         Ok(path)
-    }
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("could not remove {}", path.display()))
-        }
-        _ => Ok(()),
     }
 }
 
@@ -131,6 +139,8 @@ mod tests {
             bail!("no network")
         });
         assert!(failed.is_err());
+        drop(lock);
+        let lock = cache.lock().unwrap();
         assert!(!cache.path("rootfs").exists());
 
         let path = cache

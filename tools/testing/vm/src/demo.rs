@@ -2,7 +2,6 @@
 
 //! `vm demo`: everything from an empty cache to a talk with the emulated engine, step by step.
 
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,8 +11,9 @@ use crate::env::Env;
 use crate::host;
 use crate::module;
 use crate::process;
-use crate::progress::{say, Step};
+use crate::progress::{say, Lines, Step};
 use crate::run::{self, End, Request};
+use crate::tools::TREE;
 
 const SCRIPT: &str = "tools/testing/vm/guest/demo";
 const EXCHANGE: &str = "tools/testing/vm/guest/exchange.c";
@@ -40,7 +40,7 @@ pub(crate) fn demo() -> Result<(End, PathBuf)> {
         ..Request::default()
     };
     say("boot the stock kernel with an emulated engine");
-    let end = run::run(&env, &request, Box::new(Narrator::default()))?;
+    let end = run::run(&env, &request, Box::new(Lines::new(say)))?;
     if end == End::Status(0) {
         say("every step held");
     }
@@ -52,7 +52,7 @@ pub(crate) fn compile(env: &Env, source: &str, output: &Path) -> Result<()> {
     let step = Step::begin(format!("compile {source}"));
     let mut gcc = env.tools.command("gcc");
     gcc.args(["-static", "-O2", "-Wall", "-Wextra", "-Werror", "-isystem"])
-        .arg(env.kernel.tree().join("usr/include"))
+        .arg(format!("{TREE}/usr/include"))
         .arg("-o")
         .args([output, &env.checkout.join(source)]);
     process::run(
@@ -62,28 +62,4 @@ pub(crate) fn compile(env: &Env, source: &str, output: &Path) -> Result<()> {
         &output.with_extension("log"),
     )
     .with_context(|| format!("compiling {source}"))
-}
-
-/// Prints each line of the guest with the time.
-#[derive(Default)]
-struct Narrator {
-    line: Vec<u8>,
-}
-
-impl Write for Narrator {
-    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        for byte in piece {
-            if *byte == b'\n' {
-                say(&String::from_utf8_lossy(&self.line));
-                self.line.clear();
-            } else {
-                self.line.push(*byte);
-            }
-        }
-        Ok(piece.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-# enter ROOTFS MOUNT_POINT COMMAND...: run in a mount namespace of its own (unshare --mount).
-# Nothing is mounted into ROOTFS itself: it stays as it was unpacked.
+# enter ROOTFS MOUNT_POINT TREE COMMAND...: run in a mount namespace of its own (unshare --mount).
+# Nothing is mounted into ROOTFS itself: it stays as it was unpacked. TREE, unless empty, is seen at /linux: a kernel tree that
+# moves would be built anew.
 set -eu
-rootfs=$1 new=$2 directory=$PWD
-shift 2
+rootfs=$1 new=$2 tree=$3 directory=$PWD
+shift 3
 mount -t tmpfs -o mode=755 root "$new"
 for path in "$rootfs"/bin "$rootfs"/sbin "$rootfs"/lib*; do
 	cp -P "$path" "$new"
@@ -12,6 +13,8 @@ for name in usr etc; do
 	mkdir "$new/$name"
 	mount --bind "$rootfs/$name" "$new/$name"
 done
+mkdir "$new/linux"
+[ -z "$tree" ] || mount --bind "$tree" "$new/linux"
 for path in /*; do
 	name=${path#/}
 	[ -e "$new/$name" ] && continue

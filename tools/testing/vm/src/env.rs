@@ -63,10 +63,12 @@ impl Env {
     }
 
     fn assemble(cache: &Cache, manifest: &Manifest) -> Result<Self> {
+        let kernel = Kernel::at(cache.path(&manifest.kernel), manifest.release.clone());
+        let tools = Tools::new(cache.path(&manifest.rootfs), cache.path(MOUNT_POINT));
         Ok(Self {
             checkout: checkout()?,
-            tools: Tools::new(cache.path(&manifest.rootfs), cache.path(MOUNT_POINT)),
-            kernel: Kernel::at(cache.path(&manifest.kernel), manifest.release.clone()),
+            tools: tools.with_tree(kernel.tree()),
+            kernel,
         })
     }
 
@@ -90,7 +92,7 @@ impl Manifest {
 const MOUNT_POINT: &str = "mnt";
 
 /// Counts the changes of the steps that build the parts; a new number makes new parts.
-const RECIPE: &str = "1";
+const RECIPE: &str = "2";
 
 /// The root of the checkout that this program was built from.
 pub(crate) fn checkout() -> Result<PathBuf> {

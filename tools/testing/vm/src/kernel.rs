@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{ensure, Context, Result};
@@ -15,7 +16,7 @@ use crate::apt::{Apt, Package, SUITE};
 use crate::process;
 use crate::progress::Step;
 use crate::rootfs::unpack;
-use crate::tools::Tools;
+use crate::tools::{Tools, TREE};
 
 /// The kernel series; the newest release of it that backports has is taken.
 const SERIES: &str = "7.3";
@@ -183,13 +184,9 @@ pub(crate) fn build(apt: &Apt, packages: &Packages, tools: &Tools, dir: &Path) -
     step.done(&packages.release);
 
     let step = Step::begin("prepare the kernel's Rust metadata");
-    let log = dir.join("prepare.log");
+    let tools = tools.with_tree(tree.clone());
     let version = process::capture(
-        tools
-            .command("make")
-            .args(["-s", "-C"])
-            .arg(&tree)
-            .arg("kernelversion"),
+        make(&tools, "kernelversion").arg("-s"),
         "make kernelversion",
     )?;
     let local = packages
@@ -203,31 +200,29 @@ pub(crate) fn build(apt: &Apt, packages: &Packages, tools: &Tools, dir: &Path) -
             )
         })?;
     fs::write(tree.join("localversion"), format!("{local}\n"))?;
-    let make = |target: &str| {
-        let mut make = tools.command("make");
-        make.arg("-C")
-            .arg(&tree)
-            .arg(format!("-j{}", jobs()))
-            .arg(target);
-        make
+    let run = |target: &str| {
+        process::run(
+            &mut make(&tools, target),
+            &step,
+            PREPARE_LIMIT,
+            &dir.join(format!("{target}.log")),
+        )
     };
-    process::run(&mut make("olddefconfig"), &step, PREPARE_LIMIT, &log)?;
+    run("olddefconfig")?;
     same_configuration(&headers.join(".config"), &tree.join(".config"))?;
-    process::run(&mut make("modules_prepare"), &step, PREPARE_LIMIT, &log)?;
+    run("modules_prepare")?;
     // The selftests and samples are built against the kernel's own headers.
-    process::run(
-        &mut make("headers"),
-        &step,
-        PREPARE_LIMIT,
-        &dir.join("headers.log"),
-    )?;
+    run("headers")?;
     step.done(&packages.release);
     Ok(())
 }
 
-/// How many jobs make may run.
-pub(crate) fn jobs() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+/// `make` in the tree that `tools` see at [`TREE`].
+pub(crate) fn make(tools: &Tools, target: &str) -> Command {
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut make = tools.command("make");
+    make.args(["-C", TREE, target]).arg(format!("-j{jobs}"));
+    make
 }
 
 fn unpack_source(tools: &Tools, step: &Step, deb: &Path, tree: &Path, log: &Path) -> Result<()> {

@@ -5,11 +5,15 @@
 mod apt;
 mod cache;
 mod channel;
+mod check;
+mod cli;
 mod demo;
 mod env;
 mod host;
 mod initramfs;
+mod intree;
 mod kernel;
+mod kselftests;
 mod model;
 mod module;
 mod process;
@@ -20,17 +24,19 @@ mod run;
 mod splat;
 mod stock;
 mod symbols;
+mod tap;
 mod tools;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{ensure, Context, Result};
-use clap::{Args, Parser, Subcommand};
+use anyhow::{Context, Result};
+use clap::Parser;
 
+use cli::{BuildArgs, Cli, Sub};
 use env::Env;
-use run::{End, Guest, Request};
+use run::End;
 
 /// Exit status where the kernel log has a splat.
 const EXIT_SPLAT: u8 = 120;
@@ -40,169 +46,6 @@ const EXIT_NO_STATUS: u8 = 121;
 const EXIT_TIME_LIMIT: u8 = 122;
 /// Exit status where something on the host failed.
 const EXIT_HOST: u8 = 125;
-
-#[derive(Parser)]
-#[command(
-    version,
-    about,
-    after_help = "\
-The environment (a Debian root file system with compilers and QEMU, a stock kernel and its prepared source) is set up in \
-${XDG_CACHE_HOME:-~/.cache}/issei when a subcommand first needs it; from then on no network is used."
-)]
-struct Cli {
-    #[command(subcommand)]
-    command: Sub,
-}
-
-#[derive(Subcommand)]
-enum Sub {
-    /// Set up the environment now
-    Setup {
-        /// Look for newer packages even if the environment is complete
-        #[arg(long)]
-        update: bool,
-    },
-    /// Set up, build and show the driver at work in a guest, step by step
-    Demo,
-    /// Build the driver: build/issei_rust.ko
-    Modules {
-        /// A prepared kernel tree to build for, instead of the stock kernel's
-        #[arg(long, value_name = "DIR")]
-        kernel: Option<PathBuf>,
-    },
-    /// Build a kernel module directory for the stock kernel, or in another prepared tree
-    Build(BuildArgs),
-    /// Boot a guest, run a command as root in it and exit with its status
-    #[command(after_help = "\
-Exit status: that of COMMAND; 120 if the kernel log has a splat (BUG, WARNING, Oops, ...), 121 if the guest ended without a \
-status, 122 if a time limit was over, 125 if something failed on the host.
-
-In the guest: modules and what they need below /lib/modules (for modprobe) and the given ones as /root/FILE.ko, none loaded; \
-/dev/virtio-ports/heci<i> is the control socket of model i, /dev/virtio-ports/qmp is QEMU's QMP.")]
-    Run(RunArgs),
-    /// Boot a guest with a shell to play in
-    Shell(GuestArgs),
-    /// Run a command in the root file system of the environment
-    Exec {
-        #[arg(
-            required = true,
-            trailing_var_arg = true,
-            allow_hyphen_values = true,
-            value_name = "COMMAND"
-        )]
-        command: Vec<String>,
-    },
-}
-
-#[derive(Args)]
-struct BuildArgs {
-    /// Directory with the module's Makefile
-    source: PathBuf,
-    /// A prepared kernel tree instead of the stock kernel's
-    #[arg(long, value_name = "DIR")]
-    kernel: Option<PathBuf>,
-    /// Where objects and modules go [default: build/modules/NAME]
-    #[arg(long, value_name = "DIR")]
-    output: Option<PathBuf>,
-    /// More arguments for make (CONFIG_X=m, CLIPPY=1, W=e)
-    #[arg(last = true)]
-    arguments: Vec<String>,
-}
-
-#[derive(Args)]
-struct GuestArgs {
-    /// What the guest runs on
-    #[arg(long, value_enum, default_value_t)]
-    guest: Guest,
-    /// A boot image instead of the stock kernel
-    #[arg(long, value_name = "IMAGE")]
-    kernel: Option<PathBuf>,
-    /// A module for the guest
-    #[arg(long = "module", value_name = "FILE.ko")]
-    modules: Vec<PathBuf>,
-    /// A module of the stock kernel for the guest
-    #[arg(long = "stock-module", value_name = "NAME")]
-    stock_modules: Vec<String>,
-    /// A file or directory for the guest
-    #[arg(long = "file", value_name = "SRC:DEST", value_parser = initramfs::parse_placement)]
-    files: Vec<(PathBuf, String)>,
-    /// A device model with these options (of heci-model); may be repeated [default: one without options]
-    #[arg(long = "model", value_name = "ARGS", allow_hyphen_values = true)]
-    models: Vec<String>,
-    /// No device model
-    #[arg(long, conflicts_with = "models")]
-    no_model: bool,
-    /// The socket of another vfio-user device, instead of the default model
-    #[arg(long, value_name = "SOCKET")]
-    vfio_user: Vec<PathBuf>,
-    /// A virtio port, connected to a listening unix socket
-    #[arg(long = "port", value_name = "NAME=SOCKET", value_parser = parse_port)]
-    ports: Vec<(String, PathBuf)>,
-    /// Put each device behind a PCIe root port rp<i> (the devices are heci<i>)
-    #[arg(long)]
-    root_port: bool,
-    /// More kernel parameters
-    #[arg(
-        long,
-        value_name = "CMDLINE",
-        default_value = "",
-        allow_hyphen_values = true
-    )]
-    append: String,
-    /// Where logs and traces are kept [default: build/runs/TIME-PID]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-}
-
-#[derive(Args)]
-struct RunArgs {
-    #[command(flatten)]
-    guest: GuestArgs,
-    /// How many seconds the command may take
-    #[arg(long, default_value_t = 120, value_name = "SECONDS")]
-    timeout: u64,
-    #[arg(required = true, last = true, value_name = "COMMAND")]
-    command: Vec<String>,
-}
-
-fn parse_port(text: &str) -> Result<(String, PathBuf)> {
-    let (name, socket) = text.split_once('=').context("expected NAME=SOCKET")?;
-    ensure!(
-        !name.is_empty() && !name.contains('/'),
-        "a port's name has at least one character and no slash"
-    );
-    ensure!(
-        PathBuf::from(socket).exists(),
-        "there is no socket {socket}"
-    );
-    Ok((name.to_owned(), PathBuf::from(socket)))
-}
-
-impl GuestArgs {
-    fn request(self, env: &Env) -> Request {
-        let models = match (
-            self.no_model || !self.vfio_user.is_empty(),
-            self.models.is_empty(),
-        ) {
-            (false, true) => vec![String::new()],
-            _ => self.models,
-        };
-        Request {
-            guest: self.guest,
-            kernel: self.kernel,
-            modules: self.modules,
-            stock_modules: self.stock_modules,
-            files: self.files,
-            models,
-            vfio_user: self.vfio_user,
-            ports: self.ports,
-            root_ports: self.root_port,
-            append: self.append,
-            out: self.out.unwrap_or_else(|| run::default_out(env)),
-            ..Request::default()
-        }
-    }
-}
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -229,6 +72,11 @@ fn dispatch(command: Sub) -> Result<ExitCode> {
         Sub::Demo => {
             let (end, out) = demo::demo()?;
             Ok(report(&end, &out))
+        }
+        Sub::Check { suites } => {
+            let results = check::check(&suites)?;
+            println!("{results}");
+            Ok(ExitCode::from(u8::from(!results.failed.is_empty())))
         }
         Sub::Modules { kernel } => {
             println!(

@@ -5,13 +5,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{bail, ensure, Context, Result};
 
 use crate::env::Env;
-use crate::kernel::jobs;
+use crate::kernel;
 use crate::process;
 use crate::progress::Step;
 use crate::stock;
@@ -178,7 +177,7 @@ pub(crate) fn build(tools: &Tools, tree: &Tree, what: &Build<'_>) -> Result<Vec<
     let step = Step::begin(format!("build {name} for {}", tree.release));
     let log = output.join("build.log");
     let result = process::run(
-        make(tools, tree)
+        kernel::make(&tools.with_tree(tree.path.clone()), "modules")
             .arg(format!("M={}", source.display()))
             .arg(format!("MO={}", output.display()))
             .args(what.arguments),
@@ -207,16 +206,6 @@ pub(crate) fn build(tools: &Tools, tree: &Tree, what: &Build<'_>) -> Result<Vec<
     Ok(modules)
 }
 
-/// Runs `make` in the kernel tree.
-fn make(tools: &Tools, tree: &Tree) -> Command {
-    let mut make = tools.command("make");
-    make.arg("-C")
-        .arg(&tree.path)
-        .arg(format!("-j{}", jobs()))
-        .arg("modules");
-    make
-}
-
 /// What kbuild has listed in `modules.order`, as paths.
 fn modules_in(output: &Path) -> Result<Vec<PathBuf>> {
     let order = output.join("modules.order");
@@ -229,7 +218,7 @@ fn modules_in(output: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Refuses a module that needs what its kernel does not export.
-fn check_symbols(module: &Path, symvers: &[&Path]) -> Result<()> {
+pub(crate) fn check_symbols(module: &Path, symvers: &[&Path]) -> Result<()> {
     let object =
         fs::read(module).with_context(|| format!("could not read {}", module.display()))?;
     let mut missing = symbols::undefined(&object)

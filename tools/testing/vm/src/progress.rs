@@ -2,8 +2,8 @@
 
 //! What a person sees while a long step runs: a line with the elapsed seconds on a terminal, plain lines elsewhere.
 
-use std::io::IsTerminal;
-use std::sync::{Mutex, OnceLock};
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -37,8 +37,11 @@ pub(crate) fn say(line: &str) {
     }
 }
 
-/// A step that takes time. It is over when it is dropped; [`Step::done`] also says so.
-pub(crate) struct Step {
+/// A step that takes time. It is over when its last clone is dropped; [`Step::done`] also says so.
+#[derive(Clone)]
+pub(crate) struct Step(Arc<Inner>);
+
+struct Inner {
     name: String,
     started: Instant,
     spoken: Mutex<Instant>,
@@ -64,45 +67,76 @@ impl Step {
             ProgressBar::hidden()
         };
         let now = Instant::now();
-        Self {
+        Self(Arc::new(Inner {
             name,
             started: now,
             spoken: Mutex::new(now),
             bar,
-        }
+        }))
     }
 
     /// What the step is called in messages.
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     /// Shows what the step is doing; called several times a second.
     pub(crate) fn tick(&self, doing: &str) {
-        self.bar.set_message(doing.to_owned());
-        let Ok(mut spoken) = self.spoken.lock() else {
+        self.0.bar.set_message(doing.to_owned());
+        let Ok(mut spoken) = self.0.spoken.lock() else {
             return;
         };
         if !screen().terminal && spoken.elapsed() >= PLAIN_PERIOD {
             *spoken = Instant::now();
-            say(&format!(
-                "{} ... {} s",
-                self.name,
-                self.started.elapsed().as_secs()
-            ));
+            let seconds = self.0.started.elapsed().as_secs();
+            say(&format!("{} ... {seconds} s", self.name()));
         }
     }
 
     /// Ends the step with a line that says what came of it.
     pub(crate) fn done(self, result: &str) {
-        let seconds = self.started.elapsed().as_secs_f64();
-        self.bar.finish_and_clear();
-        say(&format!("{}: {result} ({seconds:.1} s)", self.name));
+        let seconds = self.0.started.elapsed().as_secs_f64();
+        self.0.bar.finish_and_clear();
+        say(&format!("{}: {result} ({seconds:.1} s)", self.name()));
     }
 }
 
-impl Drop for Step {
+impl Drop for Inner {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Hands each whole line that is written to it to a function.
+pub(crate) struct Lines<F> {
+    line: Vec<u8>,
+    each: F,
+}
+
+impl<F: FnMut(&str)> Lines<F> {
+    /// A writer for `each`.
+    pub(crate) fn new(each: F) -> Self {
+        Self {
+            line: Vec::new(),
+            each,
+        }
+    }
+}
+
+impl<F: FnMut(&str)> Write for Lines<F> {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        for byte in piece {
+            if *byte == b'\n' {
+                (self.each)(&String::from_utf8_lossy(&self.line));
+                self.line.clear();
+            } else {
+                self.line.push(*byte);
+            }
+        }
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -330,9 +330,9 @@ fn pack(
         Guest::Rootfs => "rootfs",
     };
     let variables = format!(
-        "VM_GUEST={guest}\nVM_TOKEN={token}\nVM_INTERACTIVE={}\nVM_FILES={}\n",
+        "VM_GUEST={guest}\nVM_TOKEN={token}\nVM_INTERACTIVE={}\nset -- {}\n",
         u8::from(request.interactive),
-        quote(&[&placed.join(" ")])?
+        quote(&placed)?
     );
     initramfs.file("vm/env", variables, 0o644);
     initramfs.file("vm/agent", AGENT, 0o755);

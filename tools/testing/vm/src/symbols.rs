@@ -86,7 +86,7 @@ mod tests {
         let (c, o) = (dir.join("t.c"), dir.join("t.o"));
         fs::write(&c, source).unwrap();
         let status = Command::new("cc")
-            .args(["-c", "-o"])
+            .args(["-c", "-fno-pie", "-o"])
             .args([&o, &c])
             .status()
             .ok()?;

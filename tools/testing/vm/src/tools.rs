@@ -15,7 +15,11 @@ const ENTER: &str = include_str!("enter.sh");
 pub(crate) struct Tools {
     rootfs: PathBuf,
     mount_point: PathBuf,
+    tree: PathBuf,
 }
+
+/// Where the tools see the kernel tree of [`Tools::with_tree`].
+pub(crate) const TREE: &str = "/linux";
 
 impl Tools {
     /// Tools of the root file system at `rootfs`; `mount_point` is an existing, empty directory.
@@ -23,6 +27,15 @@ impl Tools {
         Self {
             rootfs,
             mount_point,
+            tree: PathBuf::new(),
+        }
+    }
+
+    /// The same tools with a kernel tree at [`TREE`].
+    pub(crate) fn with_tree(&self, tree: PathBuf) -> Self {
+        Self {
+            tree,
+            ..self.clone()
         }
     }
 
@@ -42,7 +55,7 @@ impl Tools {
         }
         command
             .args(["/bin/sh", "-c", ENTER, "enter"])
-            .args([&self.rootfs, &self.mount_point])
+            .args([&self.rootfs, &self.mount_point, &self.tree])
             .arg(program)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")

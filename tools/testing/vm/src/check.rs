@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `vm check`: every test of the project, and their sum.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{bail, Context, Result};
+
+use crate::env::Env;
+use crate::host::{cargo, while_building};
+use crate::intree;
+use crate::kselftests;
+use crate::module;
+use crate::process;
+use crate::progress::{say, Step};
+use crate::tap::{self, Results};
+use crate::tools::TREE;
+
+const LIMIT: Duration = Duration::from_secs(900);
+
+/// Directories whose C files checkpatch reads.
+const C_SOURCES: &[&str] = &[
+    "drivers/misc/issei_rust",
+    "rust/kapi",
+    "samples",
+    "tools/testing/selftests",
+    "tools/testing/vm/guest",
+];
+
+/// Directories whose Rust files are built by kbuild, not by cargo.
+const KERNEL_RUST: &[&str] = &["drivers/misc/issei_rust", "rust/kapi"];
+
+/// A group of tests.
+struct Suite {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Check) -> Result<Results>,
+}
+
+const SUITES: &[Suite] = &[
+    Suite {
+        name: "format",
+        about: "rustfmt, cargo's and the kernel's",
+        run: format,
+    },
+    Suite {
+        name: "lint",
+        about: "clippy, cargo's and the kernel's; checkpatch",
+        run: lint,
+    },
+    Suite {
+        name: "host",
+        about: "cargo test",
+        run: host,
+    },
+    Suite {
+        name: "intree",
+        about: "the driver laid over a kernel tree, built there, and taken back",
+        run: |check| intree::check(&check.env, &check.logs),
+    },
+    Suite {
+        name: "guest",
+        about: "the runner's own tests",
+        run: guest,
+    },
+    Suite {
+        name: "kselftests",
+        about: "kselftests on the driver",
+        run: |check| kselftests::rust_driver(&check.env, &check.logs),
+    },
+    Suite {
+        name: "kselftests-c",
+        about: "the same kselftests on Intel's C driver of the kernel source",
+        run: |check| kselftests::c_driver(&check.env, &check.logs),
+    },
+];
+
+/// What the suites have in common.
+struct Check {
+    env: Env,
+    logs: PathBuf,
+}
+
+/// The names of all suites with a word on each, for the help.
+pub(crate) fn list() -> String {
+    SUITES
+        .iter()
+        .map(|suite| format!("  {:<14}{}\n", suite.name, suite.about))
+        .collect()
+}
+
+/// Runs the suites `chosen`, or all, and returns the sum.
+pub(crate) fn check(chosen: &[String]) -> Result<Results> {
+    if let Some(unknown) = chosen
+        .iter()
+        .find(|name| !SUITES.iter().any(|suite| suite.name == **name))
+    {
+        bail!("there is no suite {unknown}; the suites are\n{}", list());
+    }
+    let env = while_building("heci-model", || Env::get(false))?;
+    let check = Check {
+        logs: env.build().join("check"),
+        env,
+    };
+    fs::create_dir_all(&check.logs)?;
+    let mut sum = Results::default();
+    for suite in SUITES {
+        if !chosen.is_empty() && !chosen.iter().any(|name| name == suite.name) {
+            continue;
+        }
+        let step = Step::begin(suite.name);
+        // What keeps a suite from running is a failure like any other; the suites after it still run.
+        let results =
+            (suite.run)(&check).unwrap_or_else(|error| Results::fail(format!("{error:#}")));
+        step.done(&results.to_string());
+        for failure in &results.failed {
+            say(&format!("  FAILED {}: {failure}", suite.name));
+        }
+        sum += results;
+    }
+    Ok(sum)
+}
+
+impl Check {
+    /// Runs a command as one test, whose log is `logs/NAME.log`.
+    fn test(&self, name: &str, command: &mut Command) -> Result<Results> {
+        let step = Step::begin(name);
+        let log = self.logs.join(format!("{name}.log"));
+        let status = process::status(command, &step, LIMIT, &log)?;
+        Ok(if status.success() {
+            Results::pass()
+        } else {
+            Results::fail(format!(
+                "{name}, see {}\n{}",
+                log.display(),
+                process::last_lines(&log, 30)
+            ))
+        })
+    }
+}
+
+fn format(check: &Check) -> Result<Results> {
+    let mut results = check.test(
+        "cargo-fmt",
+        cargo()?.args(["fmt", "--all", "--", "--check"]),
+    )?;
+    let mut rustfmt = check.env.tools.command("rustfmt");
+    rustfmt
+        .args([
+            "--check",
+            "--edition",
+            "2021",
+            "--config",
+            "skip_children=true",
+        ])
+        .args(files(&check.env.checkout, KERNEL_RUST, &["rs"])?);
+    results += check.test("kernel-rustfmt", &mut rustfmt)?;
+    Ok(results)
+}
+
+fn lint(check: &Check) -> Result<Results> {
+    let env = &check.env;
+    let mut clippy = cargo()?;
+    clippy.args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ]);
+    let mut results = check.test("cargo-clippy", &mut clippy)?;
+
+    let mut arguments = module::DRIVER_CONFIG.to_vec();
+    arguments.extend(["CLIPPY=1", "W=e"]);
+    let output = check.logs.join("kernel-clippy");
+    // Objects that are up to date would not be looked at again.
+    if output.exists() {
+        fs::remove_dir_all(&output)?;
+    }
+    let what = module::Build {
+        source: &env.checkout.join(module::DRIVER),
+        output: &output,
+        arguments: &arguments,
+    };
+    results += match module::build(&env.tools, &module::Tree::stock(env)?, &what) {
+        Ok(_) => Results::pass(),
+        Err(error) => Results::fail(format!("kernel-clippy: {error:#}")),
+    };
+    for file in files(&env.checkout, C_SOURCES, &["c", "h"])? {
+        let name = file
+            .strip_prefix(&env.checkout)
+            .unwrap_or(&file)
+            .display()
+            .to_string();
+        let mut checkpatch = env.tools.command(&format!("{TREE}/scripts/checkpatch.pl"));
+        checkpatch
+            .args(["--no-tree", "--no-summary", "--show-types", "--terse", "-f"])
+            .arg(&file);
+        results += check.test(
+            &format!("checkpatch-{}", name.replace('/', "-")),
+            &mut checkpatch,
+        )?;
+    }
+    Ok(results)
+}
+
+fn host(check: &Check) -> Result<Results> {
+    cargo_test(check, "cargo-test", &["--workspace", "--no-fail-fast"])
+}
+
+fn guest(check: &Check) -> Result<Results> {
+    cargo_test(
+        check,
+        "guest",
+        &[
+            "--package",
+            "vm",
+            "--test",
+            "guest",
+            "--",
+            "--test-threads=1",
+        ],
+    )
+}
+
+fn cargo_test(check: &Check, name: &str, arguments: &[&str]) -> Result<Results> {
+    let step = Step::begin(name);
+    let log = check.logs.join(format!("{name}.log"));
+    let status = process::status(cargo()?.args(["test"]).args(arguments), &step, LIMIT, &log)?;
+    let text = fs::read_to_string(&log).with_context(|| format!("no {}", log.display()))?;
+    let results = tap::of_cargo(&text, status.success());
+    if !results.failed.is_empty() {
+        say(&format!(
+            "{name}, see {}\n{}",
+            log.display(),
+            process::last_lines(&log, 40)
+        ));
+    }
+    Ok(results)
+}
+
+/// All files below `directories` of the checkout (those that exist) with one of the extensions, sorted.
+fn files(checkout: &Path, directories: &[&str], extensions: &[&str]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for directory in directories.iter().map(|directory| checkout.join(directory)) {
+        if !directory.exists() {
+            continue;
+        }
+        for entry in walkdir::WalkDir::new(directory).sort_by_file_name() {
+            let path = entry?.into_path();
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            if extension.is_some_and(|extension| extensions.contains(&extension)) {
+                files.push(path);
+            }
+        }
+    }
+    Ok(files)
+}
