@@ -14,7 +14,8 @@
 //!                              ^                            BackOff
 //!                              +-------------------------------+
 //!
-//!  Any state: Stop leads to Stopped, registers that read as all ones lead to Absent.
+//!  Any state: Stop leads to Stopped. Registers that read as all ones lead to Absent, which is left
+//!  like BackOff, but for Ready.
 //! ```
 //!
 //! Source of the states and limits: Linux `drivers/misc/issei/main.c`. The back-off is ours: the C
@@ -40,6 +41,11 @@ pub const LAST_BACK_OFF_MS: u64 = 60_000;
 /// firmware that comes up only to break again is backed off from. In milliseconds.
 pub const STABLE_MS: u64 = 10_000;
 
+/// Firmware resets in a row, each of a link that was up for less than [`STABLE_MS`], that are
+/// followed at once. Further ones count as failures, and the back-off after them ends no sooner than
+/// [`FIRST_BACK_OFF_MS`] after the firmware is ready.
+pub const FLAPS: u32 = 32;
+
 /// Where the link stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -57,7 +63,7 @@ pub enum State {
     Done,
     /// Several bring-ups failed; waiting before the next one.
     BackOff,
-    /// The registers read as all ones; nothing is tried until somebody asks.
+    /// The registers read as all ones; waiting before they are tried again.
     Absent,
 }
 
@@ -111,6 +117,8 @@ pub struct Link {
     failures: u32,
     /// When the link came up last, while it is up.
     up_since: u64,
+    /// Firmware resets in a row of a link that had just come up.
+    flaps: u32,
     /// Whether `FW_CSR_HA.RDY` was set when last looked at, during back-off.
     was_ready: bool,
     fault: Option<Fault>,
@@ -124,6 +132,7 @@ impl Link {
             deadline: None,
             failures: 0,
             up_since: 0,
+            flaps: 0,
             was_ready: false,
             fault: None,
         }
@@ -166,21 +175,20 @@ impl Link {
                 self.reset_afresh(now)
             }
             (_, Event::Broken(Fault::Absent)) => {
-                self.fault = Some(Fault::Absent);
-                self.enter(State::Absent, None, Action::None)
+                self.failures = self.failures.saturating_add(1);
+                self.give_way(now, State::Absent, Fault::Absent)
             }
+            (State::Absent | State::BackOff, Event::Tick) if self.is_late(now) => self.reset(now),
             (State::Absent, _) => Action::None,
 
             (State::BackOff, Event::Ready(ready)) => {
                 let came = ready && !self.was_ready;
                 self.was_ready = ready;
-                if came {
-                    self.reset(now)
-                } else {
-                    Action::None
+                match came {
+                    true => self.came_back(now),
+                    false => Action::None,
                 }
             }
-            (State::BackOff, Event::Tick) if self.is_late(now) => self.reset(now),
             (State::BackOff, _) => Action::None,
 
             (State::HwReady, Event::Ready(false)) => Action::None,
@@ -236,26 +244,47 @@ impl Link {
         self.reset(now)
     }
 
+    /// The firmware became ready during back-off.
+    fn came_back(&mut self, now: u64) -> Action {
+        if self.flaps > FLAPS {
+            let soon = now.saturating_add(FIRST_BACK_OFF_MS);
+            self.deadline = self.deadline.map(|deadline| deadline.min(soon));
+            Action::None
+        } else if self.fault == Some(Fault::NotReady) {
+            // It was still on its way: the last reset stands, and nothing was sent since.
+            self.wait(State::Setup, now, Action::Setup)
+        } else {
+            self.reset(now)
+        }
+    }
+
     fn fail(&mut self, now: u64, fault: Fault) -> Action {
-        self.fault = Some(fault);
         if self.state == State::Done {
             let stable = now.saturating_sub(self.up_since) >= STABLE_MS;
-            if stable || fault == Fault::FirmwareReset {
+            self.flaps = match fault {
+                Fault::FirmwareReset if !stable => self.flaps.saturating_add(1),
+                _ => 0,
+            };
+            if stable || (fault == Fault::FirmwareReset && self.flaps <= FLAPS) {
+                self.fault = Some(fault);
                 return self.reset_afresh(now);
             }
         }
         self.failures = self.failures.saturating_add(1);
         if self.failures < TRIES {
+            self.fault = Some(fault);
             return self.reset(now);
         }
         self.was_ready = !matches!(fault, Fault::NotReady | Fault::FirmwareReset);
+        self.give_way(now, State::BackOff, fault)
+    }
+
+    /// Waits in `state` before the next try, longer after each failure.
+    fn give_way(&mut self, now: u64, state: State, fault: Fault) -> Action {
+        self.fault = Some(fault);
         let doublings = self.failures.saturating_sub(TRIES).min(u64::BITS / 4);
         let delay = (FIRST_BACK_OFF_MS << doublings).min(LAST_BACK_OFF_MS);
-        self.enter(
-            State::BackOff,
-            Some(now.saturating_add(delay)),
-            Action::None,
-        )
+        self.enter(state, Some(now.saturating_add(delay)), Action::None)
     }
 }
 

@@ -76,9 +76,7 @@ impl Poll {
     ///
     /// `owed` says whether an answer or the consumption of a message is still outstanding.
     pub fn nothing(&mut self, now: u64, owed: bool) -> Option<u64> {
-        if owed {
-            self.period = self.period.saturating_mul(2).min(LAST_PERIOD);
-        }
+        self.period = self.period.saturating_mul(2).min(LAST_PERIOD);
         self.arm(now, owed)
     }
 

@@ -161,17 +161,25 @@ fn the_third_failure_in_a_row_backs_off_and_each_further_one_for_twice_as_long()
 
 #[test]
 fn a_firmware_that_becomes_ready_ends_the_back_off_at_once() {
-    for fault in [Fault::NotReady, Fault::FirmwareReset] {
-        let mut link = backed_off(0, fault);
-        assert_eq!(link.step(1, Event::Ready(false)), Action::None);
-        assert_eq!(link.step(1, Event::Ready(true)), Action::Reset);
-        bring_up(&mut link, 1);
-
-        let mut link = backed_off(0, fault);
+    for again in [false, true] {
+        let mut link = backed_off(0, Fault::FirmwareReset);
+        if again {
+            assert_eq!(link.step(1, Event::Ready(false)), Action::None);
+        }
         assert_eq!(link.step(1, Event::Ready(true)), Action::Reset);
         assert_eq!(link.failures(), 3);
         bring_up(&mut link, 1);
     }
+}
+
+#[test]
+fn a_firmware_that_was_only_late_goes_on_where_it_is() {
+    let mut link = backed_off(0, Fault::NotReady);
+    assert_eq!(link.step(1, Event::Ready(false)), Action::None);
+    assert_eq!(link.step(1, Event::Ready(true)), Action::Setup);
+    assert_eq!(link.state(), State::Setup);
+    assert_eq!(link.deadline(), Some(2_001));
+    assert_eq!(link.failures(), 3);
 }
 
 #[test]
@@ -246,13 +254,55 @@ fn failures_are_forgotten_when_the_link_was_up_for_ten_seconds() {
 fn a_firmware_that_resets_itself_while_the_link_is_up_is_followed_without_a_pause() {
     for event in [Event::Ready(false), Event::Broken(Fault::FirmwareReset)] {
         let mut link = up(0);
-        for now in 1..100 {
+        for now in 1..=32 {
             assert_eq!(link.step(now, event), Action::Reset);
             assert_eq!(link.fault(), Some(Fault::FirmwareReset));
             assert_eq!(link.failures(), 0);
             bring_up(&mut link, now);
         }
     }
+}
+
+#[test]
+fn a_firmware_that_resets_itself_again_and_again_is_followed_once_a_second() {
+    let mut link = up(0);
+    for now in 1..=32 {
+        assert_eq!(link.step(now, Event::Ready(false)), Action::Reset);
+        bring_up(&mut link, now);
+    }
+    for failures in [1, 2] {
+        assert_eq!(link.step(40, Event::Ready(false)), Action::Reset);
+        assert_eq!(link.failures(), failures);
+        bring_up(&mut link, 40);
+    }
+    for (now, seconds) in [(50, 1), (10_000, 2), (20_000, 4), (30_000, 8)] {
+        assert_eq!(link.step(now, Event::Ready(false)), Action::None);
+        assert_eq!(link.deadline(), Some(now + seconds * 1_000));
+        assert_eq!(link.step(now + 10, Event::Ready(true)), Action::None);
+        let soon = (now + 1_010).min(now + seconds * 1_000);
+        assert_eq!(link.deadline(), Some(soon));
+        assert_eq!(link.step(soon, Event::Tick), Action::Reset);
+        bring_up(&mut link, soon);
+    }
+    // A link that lasts makes good for all of it.
+    assert_eq!(link.step(60_000, Event::Ready(false)), Action::Reset);
+    assert_eq!(link.failures(), 0);
+    bring_up(&mut link, 60_000);
+    assert_eq!(link.step(60_001, Event::Ready(false)), Action::Reset);
+    assert_eq!(link.failures(), 0);
+}
+
+#[test]
+fn another_fault_begins_the_count_of_firmware_resets_anew() {
+    let mut link = up(0);
+    for now in 1..=32 {
+        assert_eq!(link.step(now, Event::Ready(false)), Action::Reset);
+        bring_up(&mut link, now);
+    }
+    assert_eq!(link.step(33, STUCK), Action::Reset);
+    bring_up(&mut link, 33);
+    assert_eq!(link.step(34, Event::Ready(false)), Action::Reset);
+    assert_eq!(link.failures(), 0);
 }
 
 #[test]
@@ -324,24 +374,38 @@ fn nothing_happens_while_stopped() {
 }
 
 #[test]
-fn registers_that_read_as_all_ones_end_everything_until_somebody_asks() {
+fn registers_that_read_as_all_ones_are_tried_again_less_and_less_often() {
     for state in STATES {
-        if state == State::Stopped {
+        if matches!(state, State::Stopped | State::BackOff | State::Absent) {
             continue;
         }
+        let absent = Event::Broken(Fault::Absent);
         let mut link = in_state(state, 0);
-        assert_eq!(link.step(1, Event::Broken(Fault::Absent)), Action::None);
-        assert_eq!(link.state(), State::Absent);
-        assert_eq!(link.deadline(), None);
-        assert_eq!(link.fault(), Some(Fault::Absent));
-        for event in [Event::Ready(true), Event::Tick, Event::Start, STUCK] {
-            assert_eq!(link.step(1_000_000, event), Action::None);
+        let mut now = 1;
+        for seconds in [1, 1, 1, 2, 4, 8, 16, 32, 60, 60] {
+            assert_eq!(link.step(now, absent), Action::None);
+            assert_eq!(link.state(), State::Absent);
+            assert_eq!(link.deadline(), Some(now + seconds * 1_000));
+            assert_eq!(link.fault(), Some(Fault::Absent));
+            now += seconds * 1_000;
+            for event in [Event::Ready(true), Event::Start, STUCK] {
+                assert_eq!(link.step(now, event), Action::None);
+            }
+            assert_eq!(link.step(now - 1, Event::Tick), Action::None);
             assert_eq!(link.state(), State::Absent);
             assert_eq!(link.fault(), Some(Fault::Absent));
+            assert_eq!(link.step(now, Event::Tick), Action::Reset);
         }
-        assert_eq!(link.step(1_000_000, Event::ResetRequest), Action::Reset);
-        bring_up(&mut link, 1_000_001);
+        bring_up(&mut link, now);
     }
+}
+
+#[test]
+fn a_requested_reset_tries_registers_that_read_as_all_ones_at_once() {
+    let mut link = in_state(State::Absent, 0);
+    assert_eq!(link.step(1, Event::ResetRequest), Action::Reset);
+    assert_eq!(link.failures(), 0);
+    bring_up(&mut link, 1);
 }
 
 #[test]

@@ -294,8 +294,31 @@ fn a_timer_that_nothing_was_armed_for_looks_at_memory_and_stays_silent() {
 
 #[test]
 fn a_fresh_timer_is_patient_from_the_beginning_of_the_clock() {
-    for mut poll in [Poll::new(), Poll::default()] {
-        assert_eq!(poll.nothing(0, true), Some(2 * MS));
+    for poll in [Poll::new(), Poll::default()] {
+        let nothing = |now| Poll::nothing(&mut { poll }, now, true);
+        assert_eq!(nothing(0), Some(2 * MS));
+        assert_eq!(nothing(10 * SECOND - 1), Some(10 * SECOND - 1 + 2 * MS));
+        assert_eq!(nothing(10 * SECOND), None);
+    }
+}
+
+#[test]
+fn a_timer_that_is_overdue_when_traffic_comes_is_left_to_expire() {
+    let mut poll = Poll::new();
+    assert_eq!(poll.traffic(START, true), Some(START + MS));
+    assert_eq!(poll.traffic(START + SECOND, true), None);
+    assert_eq!(poll.expired(), Look::Memory);
+    let next = START + SECOND + 2 * MS;
+    assert_eq!(poll.nothing(START + SECOND, true), Some(next));
+}
+
+#[test]
+fn a_clock_that_runs_back_has_had_traffic_just_now() {
+    for (owed, expected) in [(true, START - 1 + 2 * MS), (false, START + 100 * MS)] {
+        let mut poll = Poll::new();
+        assert_eq!(poll.traffic(START, true), Some(START + MS));
+        assert_eq!(poll.expired(), Look::Memory);
+        assert_eq!(poll.nothing(START - 1, owed), Some(expected));
     }
 }
 

@@ -97,6 +97,7 @@ impl Pair {
             failures,
             fault,
             up_at,
+            flaps,
             firmware_ready,
         } = self.reference;
         (
@@ -106,6 +107,8 @@ impl Pair {
             fault.map(|fault| fault.to_string()),
             (state == State::Done).then(|| (self.now - up_at).min(10_000)),
             (state == State::BackOff).then_some(firmware_ready),
+            // Up to here one is like the other.
+            flaps.max(30),
         )
     }
 
@@ -116,7 +119,7 @@ impl Pair {
             State::Setup => Event::SetupDone,
             State::Start => Event::StartDone,
             State::ClientEnum => Event::ClientsDone,
-            State::BackOff => {
+            State::BackOff | State::Absent => {
                 self.now = self.link.deadline().expect("a back-off ends");
                 Event::Tick
             }
@@ -138,9 +141,16 @@ impl Pair {
 
 /// Every situation that is reachable.
 static SITUATIONS: LazyLock<Vec<Pair>> = LazyLock::new(|| {
-    let start = Pair::stopped();
-    let mut seen = HashSet::from([start.key()]);
-    let mut situations = vec![start];
+    let mut flapping = Pair::stopped();
+    flapping.step(Event::Start);
+    for _ in 0..31 {
+        while !flapping.link.is_up() {
+            flapping.good_firmware();
+        }
+        flapping.step(Event::Ready(false));
+    }
+    let mut situations = vec![Pair::stopped(), flapping];
+    let mut seen: HashSet<_> = situations.iter().map(Pair::key).collect();
     let mut next = 0;
     while let Some(&pair) = situations.get(next) {
         next += 1;
@@ -184,8 +194,8 @@ fn every_cell_of_the_table_is_tried() {
         }
     }
     let rows = TABLE.lines().filter(|line| !line.trim().is_empty()).count() - 1;
-    // No time is late in the three states that wait for nothing.
-    assert_eq!(tried.len(), rows * STATES.len() - 3);
+    // No time is late in the two states that wait for nothing.
+    assert_eq!(tried.len(), rows * STATES.len() - 2);
 }
 
 #[test]
@@ -193,7 +203,6 @@ fn no_situation_is_a_trap() {
     for &(mut pair) in SITUATIONS.iter() {
         match pair.link.state() {
             State::Stopped => assert_eq!(pair.step(Event::Start), "reset"),
-            State::Absent => assert_eq!(pair.step(Event::ResetRequest), "asked"),
             _ => {}
         }
         assert!(pair.comes_up(), "{:?}", pair.reference);
@@ -201,14 +210,16 @@ fn no_situation_is_a_trap() {
 }
 
 #[test]
-fn absent_ends_with_a_reset_that_was_asked_for_or_a_stop_and_nothing_else() {
+fn absent_ends_with_a_try_a_reset_that_was_asked_for_or_a_stop_and_nothing_else() {
     for pair in situations(State::Absent) {
         for event in EVENTS {
             for now in [pair.now, pair.now + 3_600_000] {
                 let mut next = Pair { now, ..pair };
+                let late = pair.link.deadline().is_some_and(|at| now >= at);
                 next.step(event);
                 let expected = match event {
                     Event::ResetRequest => State::HwReady,
+                    Event::Tick if late => State::HwReady,
                     Event::Stop => State::Stopped,
                     _ => State::Absent,
                 };
@@ -227,10 +238,7 @@ fn whoever_waits_has_a_limit_and_a_tick_at_it_goes_on() {
     for &Pair { mut link, .. } in SITUATIONS.iter() {
         let before = link.state();
         let Some(deadline) = link.deadline() else {
-            assert!(matches!(
-                before,
-                State::Stopped | State::Done | State::Absent
-            ));
+            assert!(matches!(before, State::Stopped | State::Done));
             continue;
         };
         let action = link.step(deadline, Event::Tick);
@@ -244,11 +252,15 @@ fn whoever_waits_has_a_limit_and_a_tick_at_it_goes_on() {
 }
 
 #[test]
-fn a_back_off_ends_at_once_when_the_firmware_comes_back() {
+fn a_back_off_ends_when_the_firmware_comes_back() {
     for mut pair in situations(State::BackOff) {
         pair.step(Event::Ready(false));
         pair.step(Event::Ready(true));
-        assert_eq!(pair.link.state(), State::HwReady);
+        if pair.reference.flaps > 32 {
+            pair.now += 1_000;
+            pair.step(Event::Tick);
+        }
+        assert!(matches!(pair.link.state(), State::HwReady | State::Setup));
     }
 }
 

@@ -28,11 +28,13 @@ pub(super) const STATES: [State; 8] = [
 /// | `up` | the link is up, without a limit |
 /// | `fail` | one failure more: resets, from the third in a row on backs off |
 /// | `lost` | resets and forgets failures, if the link was up for 10 s; `fail` otherwise |
-/// | `self` | the firmware reset itself while the link was up: resets; failures are forgotten |
-/// | `edge` | resets, if the firmware was not ready before and is now; the failures stay |
+/// | `self` | the firmware reset itself while the link was up: resets; failures are forgotten, unless \
+///   this is the 33rd time in a row that the link was up for less than 10 s: `fail` |
+/// | `edge` | if the firmware was not ready before and is now: goes on with `setup` where it was only \
+///   late, resets otherwise; the failures stay. After 33 times as above: waits for at most 1 s more |
 /// | `again` | resets; the failures stay |
 /// | `quiet` | quiesces; nothing is waited for |
-/// | `gone` | nothing is waited for, nothing is tried |
+/// | `gone` | one failure more: backs off |
 pub(super) const TABLE: &str = "
     event          Stopped  HwReady  Setup  Start    ClientEnum  Done   BackOff  Absent
     start          reset    -        -      -        -           -      -        -
@@ -47,7 +49,7 @@ pub(super) const TABLE: &str = "
     broken-reset   -        fail     fail   fail     fail        self   -        -
     broken-absent  -        gone     gone   gone     gone        gone   gone     gone
     tick-early     -        -        -      -        -           -      -        -
-    tick-late      -        fail     fail   fail     fail        -      again    -
+    tick-late      -        fail     fail   fail     fail        -      again    again
 ";
 
 /// The cell of a row and a column of [`TABLE`].
@@ -68,6 +70,7 @@ pub(super) struct Reference {
     pub(super) failures: u32,
     pub(super) fault: Option<Fault>,
     pub(super) up_at: u64,
+    pub(super) flaps: u32,
     pub(super) firmware_ready: bool,
 }
 
@@ -79,6 +82,7 @@ impl Reference {
             failures: 0,
             fault: None,
             up_at: 0,
+            flaps: 0,
             firmware_ready: false,
         }
     }
@@ -125,29 +129,44 @@ impl Reference {
                 self.up_at = now;
                 self.enter(State::Done, None, Action::None)
             }
-            "lost" if now - self.up_at >= 10_000 => {
+            "lost" | "self" if now - self.up_at >= 10_000 => {
+                self.flaps = 0;
                 self.fault = Some(fault);
                 self.reset(now, 0)
             }
-            "fail" | "lost" => self.fail(now, fault),
-            "self" => {
-                self.fault = Some(Fault::FirmwareReset);
+            "lost" => {
+                self.flaps = 0;
+                self.fail(now, fault)
+            }
+            "self" if self.flaps < 32 => {
+                self.flaps += 1;
+                self.fault = Some(fault);
                 self.reset(now, 0)
             }
+            "self" => {
+                self.flaps = 33;
+                self.fail(now, fault)
+            }
+            "fail" => self.fail(now, fault),
             "edge" => {
                 let before =
                     std::mem::replace(&mut self.firmware_ready, event == Event::Ready(true));
-                if self.firmware_ready && !before {
-                    self.reset(now, self.failures)
-                } else {
-                    Action::None
+                match (self.firmware_ready && !before, self.fault) {
+                    (false, _) => Action::None,
+                    (true, _) if self.flaps > 32 => {
+                        self.deadline = self.deadline.map(|at| at.min(now + 1_000));
+                        Action::None
+                    }
+                    (true, Some(Fault::NotReady)) => self.next(State::Setup, now, Action::Setup),
+                    (true, _) => self.reset(now, self.failures),
                 }
             }
             "again" => self.reset(now, self.failures),
             "quiet" => self.enter(State::Stopped, None, Action::Quiesce),
             "gone" => {
-                self.fault = Some(Fault::Absent);
-                self.enter(State::Absent, None, Action::None)
+                self.fault = Some(fault);
+                self.failures += 1;
+                self.back_off(State::Absent, now)
             }
             word => panic!("the table says {word}"),
         }
@@ -170,19 +189,25 @@ impl Reference {
 
     fn fail(&mut self, now: u64, fault: Fault) -> Action {
         self.fault = Some(fault);
-        let seconds = match self.failures {
-            0 | 1 => return self.reset(now, self.failures + 1),
-            2 => 1,
-            3 => 2,
-            4 => 4,
-            5 => 8,
-            6 => 16,
-            7 => 32,
-            _ => 60,
-        };
+        if self.failures < 2 {
+            return self.reset(now, self.failures + 1);
+        }
         self.failures += 1;
         // These say that `FW_CSR_HA.RDY` was not set; every other fault needs a firmware that is ready.
         self.firmware_ready = !matches!(fault, Fault::NotReady | Fault::FirmwareReset);
-        self.enter(State::BackOff, Some(now + seconds * 1_000), Action::None)
+        self.back_off(State::BackOff, now)
+    }
+
+    fn back_off(&mut self, state: State, now: u64) -> Action {
+        let seconds = match self.failures {
+            0..=3 => 1,
+            4 => 2,
+            5 => 4,
+            6 => 8,
+            7 => 16,
+            8 => 32,
+            _ => 60,
+        };
+        self.enter(state, Some(now + seconds * 1_000), Action::None)
     }
 }
