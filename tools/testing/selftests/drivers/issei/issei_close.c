@@ -131,9 +131,8 @@ TEST_F(issei, open_close_storm)
 	pthread_t threads[4];
 	uint64_t end;
 
-	for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, churn_calls, &churn));
-	}
 	for (end = now_ms() + 2000; now_ms() < end;) {
 		int fd = issei_open(0, O_RDWR | O_NONBLOCK);
 
@@ -145,14 +144,12 @@ TEST_F(issei, open_close_storm)
 		close(fd);
 	}
 	__atomic_store_n(&churn.stop, true, __ATOMIC_RELAXED);
-	for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
 		ASSERT_EQ(0, pthread_join(threads[i], NULL));
-	}
 	ASSERT_EQ(0, issei_wait_connect(self->fd, ECHO_A, LINK_UP_MS));
 	for (int i = 0; i < 10; i++)
-		if (issei_echo(self->fd, 100, i) && !self->c_driver) {
+		if (issei_echo(self->fd, 100, i) && !self->c_driver)
 			EXPECT_TRUE(false);
-		}
 }
 
 TEST_HARNESS_MAIN

@@ -86,7 +86,7 @@ TEST(device_del)
 		EXPECT_TRUE(issei_call_end(&poller, PROMPT_MS) & POLLHUP);
 		EXPECT_EQ(-ENODEV, issei_read(reader.fd, in, sizeof(in)));
 	}
-	EXPECT_EQ(0, issei_count_devices());
+	EXPECT_EQ(0, wait_for_file("/sys/class/issei/issei0", false, PROMPT_MS));
 	close(reader.fd);
 	close(poller.fd);
 	close(qmp);

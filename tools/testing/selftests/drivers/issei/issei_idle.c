@@ -16,7 +16,7 @@ static int trace(bool on)
 		"workqueue/workqueue_execute_start", "irq/irq_handler_entry",
 	};
 
-	if (access(TRACING "trace", F_OK) && run("mount -t tracefs tracefs " TRACING))
+	if (access(TRACING "trace", F_OK) && run("mount -t tracefs none " TRACING))
 		return -ENOENT;
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
 		char path[128];
@@ -69,9 +69,8 @@ TEST_F(issei, counters_count)
 	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
 	ASSERT_EQ(0, model_counters(0, &before));
 	ASSERT_EQ(0, issei_irq_count(0, &irqs[0]));
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < 10; i++)
 		ASSERT_EQ(0, issei_echo(self->fd, 100, i));
-	}
 	ASSERT_EQ(0, issei_irq_count(0, &irqs[1]));
 	ASSERT_EQ(0, model_counters(0, &after));
 	/* not one each: a driver may find a message before its interrupt comes */

@@ -45,9 +45,8 @@ TEST_F(issei, write_and_close)
 		ASSERT_LE(0, other);
 		ASSERT_EQ(4, issei_write(other, "ping", 4));
 		ASSERT_EQ(0, close(other));
-		if (!self->c_driver) {
+		if (!self->c_driver)
 			ASSERT_EQ(0, issei_echo(self->fd, 100, i));
-		}
 	}
 	sleep_ms(500);
 	EXPECT_BYSTANDER(self->fd, before);
@@ -188,9 +187,8 @@ TEST_F(issei, unread_messages)
 	/* on the C driver what it says next finds no connection, and the link is reset */
 	EXPECT_BYSTANDER(self->fd, before);
 	sleep_ms(400);
-	if (!self->c_driver) {
+	if (!self->c_driver)
 		EXPECT_EQ(before, resets(_metadata));
-	}
 	close(other);
 }
 

@@ -175,6 +175,9 @@ int model_defaults(unsigned int dev)
 
 	if (ret)
 		return ret;
-	return model_do(dev, "{\"cmd\":\"set\",\"notify\":\"response\",\"response_latency_us\":0,"
-			"\"consume_latency_us\":0,\"write_delay_us\":0,\"ready_latency_us\":1000}");
+	ret = model_do(dev, "{\"cmd\":\"set\",\"notify\":\"response\",\"ready_latency_us\":1000}");
+	if (ret)
+		return ret;
+	return model_do(dev, "{\"cmd\":\"set\",\"%s\":0,\"%s\":0,\"%s\":0}", "response_latency_us",
+			"consume_latency_us", "write_delay_us");
 }

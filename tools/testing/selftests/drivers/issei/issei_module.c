@@ -99,7 +99,7 @@ static int module_file(const char *name, char *path, size_t size)
 		char *at = strchr(line, '/');
 
 		if (at)
-			snprintf(path, size, "%.*s", (int)strcspn(at, " \n"), at);
+			snprintf(path, size, "%.*s", (int)strcspn(at, "\n "), at);
 	}
 	pclose(pipe);
 	return *path ? 0 : -ENOENT;

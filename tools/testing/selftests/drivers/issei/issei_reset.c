@@ -136,9 +136,8 @@ TEST_F(issei, many_times)
 {
 	uint32_t first = 0, last = 0;
 
-	if (!self->c_driver) {
+	if (!self->c_driver)
 		ASSERT_EQ(0, issei_ioctl(self->fd, IOCTL_ISSEI_DRIVER_STATUS, &first));
-	}
 	for (int i = 0; i < 20; i++) {
 		ASSERT_EQ(0, issei_wait_connect(self->fd, ECHO_A, LINK_UP_MS));
 		ASSERT_EQ(0, issei_echo(self->fd, 100, i));

@@ -162,9 +162,8 @@ TEST_F(issei, stopped_reader)
 	ASSERT_EQ(0, kill(child, SIGSTOP));
 	ASSERT_TRUE(wait_state(child, 'T'));
 	ASSERT_EQ(4, issei_write(self->fd, "ping", 4));
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 200; i++)
 		ASSERT_EQ(0, issei_echo(other, 1 + i * 25, i));
-	}
 	ASSERT_EQ(0, kill(child, SIGCONT));
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	EXPECT_EQ(0, status);

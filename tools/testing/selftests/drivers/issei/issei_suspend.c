@@ -22,8 +22,8 @@ static int sleep_and_reopen_ports(const char *state)
 	int ret = file_write("/sys/power/state", state);
 
 	if (!ret)
-		ret = run("cd " CONSOLE " && for d in virtio*; do"
-			  " echo $d > unbind && echo $d > bind || exit; done");
+		ret = run("cd %s && for d in virtio*; do echo $d >unbind && echo $d >bind; done",
+			  CONSOLE);
 	return ret ?: wait_for_file("/dev/virtio-ports/heci0", true, PROMPT_MS);
 }
 
@@ -53,9 +53,8 @@ static void expect_dropped_and_up(struct __test_metadata *_metadata, int fd)
 	ASSERT_EQ(0, issei_wait_up(0, LINK_UP_MS));
 	EXPECT_EQ(-ENOTCONN, issei_disconnect(fd));
 	ASSERT_EQ(0, issei_connect(fd, ECHO_A, NULL));
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 20; i++)
 		EXPECT_EQ(0, issei_echo(fd, 1 + i * 100, i));
-	}
 }
 
 TEST_F(issei, devices)
@@ -88,9 +87,8 @@ TEST_F(issei, in_a_row)
 	if (!can_sleep())
 		SKIP(return, "the kernel has no " PM_TEST);
 	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
-	for (int i = 0; i < 10; i++) {
+	for (int i = 0; i < 10; i++)
 		ASSERT_EQ(0, pm_test("platform"));
-	}
 	expect_dropped_and_up(_metadata, self->fd);
 }
 

@@ -41,16 +41,17 @@ static bool is_uuid(const char *text)
 
 TEST_F(issei, fw_ver)
 {
-	unsigned int part[4];
 	char text[64], again[64];
+	unsigned int part[4];
+	int count;
 
 	read_line(_metadata, "fw_ver", text, sizeof(text));
-	ASSERT_EQ(4, sscanf(text, "%u.%u.%u.%u", &part[0], &part[1], &part[2], &part[3]));
+	count = sscanf(text, "%u.%u.%u.%u", &part[0], &part[1], &part[2], &part[3]);
+	ASSERT_EQ(4, count);
 	snprintf(again, sizeof(again), "%u.%u.%u.%u", part[0], part[1], part[2], part[3]);
 	EXPECT_STREQ(again, text);
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 4; i++)
 		EXPECT_GE(0xffff, part[i]);
-	}
 }
 
 struct name {
@@ -118,8 +119,11 @@ TEST_F(issei, fw_client_properties)
 		snprintf(path, sizeof(path), "fw_clients/%.31s/uuid", names[i].text);
 		read_line(_metadata, path, text, sizeof(text));
 		for (size_t byte = 0; byte < sizeof(uuid); byte++, at += 2) {
+			char digits[3] = {};
+
 			at += *at == '-';
-			ASSERT_EQ(1, sscanf(at, "%2hhx", &uuid[byte]));
+			memcpy(digits, at, 2);
+			uuid[byte] = strtoul(digits, NULL, 16);
 		}
 		ASSERT_EQ(0, issei_connect(self->fd, uuid, &client));
 		ASSERT_EQ(0, issei_disconnect(self->fd));
@@ -181,9 +185,8 @@ TEST_F(issei, library_attributes)
 
 		EXPECT_EQ(0, strncmp(at, "0x", 2));
 		EXPECT_EQ('\n', at[10]);
-		for (int digit = 2; digit < 10; digit++) {
+		for (int digit = 2; digit < 10; digit++)
 			EXPECT_TRUE(isxdigit(at[digit]) && !islower(at[digit]));
-		}
 	}
 }
 

@@ -74,9 +74,8 @@ TEST_F(two, reset_of_one)
 
 	ASSERT_EQ(0, model_do(first, "{\"cmd\":\"reset_firmware\",\"down_ms\":300}"));
 	EXPECT_EQ(POLLERR, issei_poll(self->fd[0], POLLIN, PROMPT_MS));
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 20; i++)
 		EXPECT_EQ(0, issei_echo(self->fd[1], 100, i));
-	}
 	ASSERT_EQ(0, issei_wait_up(0, LINK_UP_MS));
 	EXPECT_EQ(-ENOTCONN, issei_disconnect(self->fd[0]));
 	EXPECT_EQ(0, issei_disconnect(self->fd[1]));
