@@ -16,6 +16,7 @@ pub(crate) struct Tools {
     rootfs: PathBuf,
     mount_point: PathBuf,
     tree: PathBuf,
+    scratch: PathBuf,
 }
 
 /// Where the tools see the kernel tree of [`Tools::with_tree`].
@@ -28,6 +29,7 @@ impl Tools {
             rootfs,
             mount_point,
             tree: PathBuf::new(),
+            scratch: PathBuf::new(),
         }
     }
 
@@ -35,6 +37,14 @@ impl Tools {
     pub(crate) fn with_tree(&self, tree: PathBuf) -> Self {
         Self {
             tree,
+            ..self.clone()
+        }
+    }
+
+    /// The same tools with a kernel tree that stays as it is: what they write to it goes to `scratch/upper`.
+    pub(crate) fn with_scratch(&self, scratch: PathBuf) -> Self {
+        Self {
+            scratch,
             ..self.clone()
         }
     }
@@ -55,7 +65,7 @@ impl Tools {
         }
         command
             .args(["/bin/sh", "-c", ENTER, "enter"])
-            .args([&self.rootfs, &self.mount_point, &self.tree])
+            .args([&self.rootfs, &self.mount_point, &self.tree, &self.scratch])
             .arg(program)
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
