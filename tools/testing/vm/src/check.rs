@@ -30,6 +30,9 @@ const C_SOURCES: &[&str] = &[
     "tools/testing/vm/guest",
 ];
 
+/// Compares the differences between the drivers that the kselftests know with the table of them.
+const DIFFERENCES: &str = "tools/testing/selftests/drivers/issei/check_differences.sh";
+
 /// Directories whose Rust files are built by kbuild, not by cargo.
 const KERNEL_RUST: &[&str] = &["drivers/misc/issei_rust", "rust/kapi"];
 
@@ -48,7 +51,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "lint",
-        about: "clippy, cargo's and the kernel's; checkpatch",
+        about: "clippy, cargo's and the kernel's; checkpatch; the table of differences",
         run: lint,
     },
     Suite {
@@ -206,6 +209,8 @@ fn lint(check: &Check) -> Result<Results> {
             &mut checkpatch,
         )?;
     }
+    let differences = env.checkout.join(DIFFERENCES);
+    results += check.test("differences", &mut Command::new(differences))?;
     Ok(results)
 }
 
