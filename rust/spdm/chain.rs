@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The chain of certificates in a slot: header, root hash, and link by link who signed whom.
+
+#![forbid(unsafe_code)]
+
+use super::algorithms::{AsymAlgorithm, HashAlgorithm, Scheme};
+use super::code::Code;
+use super::crypto::{Hash, Refusal, Verify};
+use super::der::{self, Der};
+use super::error::{Error, Field, Reason};
+use super::version::Version;
+use super::wire::Reader;
+use super::x509::{Certificate, CertificateFault, Curve, PublicKey};
+
+/// Longest ECDSA signature, in bytes: P-521.
+const ECDSA_MAX: usize = 132;
+
+/// What is known of the hash that a chain names as that of its root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RootHash {
+    /// It is that of the first certificate.
+    First,
+    /// The root is not in the chain: whoever has it has to compare.
+    Elsewhere,
+}
+
+/// A chain that holds together.
+#[derive(Clone, Copy, Debug)]
+pub struct Verified<K> {
+    /// The key of the leaf.
+    pub key: K,
+    /// What is known of the root hash.
+    pub root: RootHash,
+    /// Number of certificates.
+    pub count: usize,
+}
+
+/// A chain as it lies in a slot.
+#[derive(Clone, Copy, Debug)]
+pub struct Chain<'a> {
+    whole: &'a [u8],
+    root_hash: &'a [u8],
+    certificates: &'a [u8],
+}
+
+fn error(field: Field, reason: Reason) -> Error {
+    Error::new(Code::CERTIFICATE, field, reason)
+}
+
+impl<'a> Chain<'a> {
+    /// Reads the header of a chain, with a root hash of `digest` bytes.
+    ///
+    /// # Errors
+    ///
+    /// The length in the header is not that of the chain, or there is no certificate.
+    pub fn parse(bytes: &'a [u8], version: Version, digest: usize) -> Result<Self, Error> {
+        let mut reader = Reader::new(Code::CERTIFICATE, bytes);
+        let length = if version >= Version::V14 {
+            reader.u32(Field::Length)?
+        } else {
+            let length = reader.u16(Field::Length)?;
+            reader.take(2, Field::Length)?;
+            length.into()
+        };
+        if usize::try_from(length) != Ok(bytes.len()) {
+            let reason = Reason::Length {
+                expected: bytes.len(),
+                actual: usize::try_from(length).unwrap_or(usize::MAX),
+            };
+            return Err(reader.error(Field::Length, reason));
+        }
+        let root_hash = reader.take(digest, Field::RootHash)?;
+        let certificates = reader.rest();
+        if certificates.is_empty() {
+            return Err(reader.error(Field::CertificateChain, Reason::Missing));
+        }
+        Ok(Self {
+            whole: bytes,
+            root_hash,
+            certificates,
+        })
+    }
+
+    /// The chain with its header, which its digest is over.
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.whole
+    }
+
+    /// The hash that the chain names as that of its root.
+    pub const fn root_hash(&self) -> &'a [u8] {
+        self.root_hash
+    }
+
+    /// The certificates in DER, root to leaf, one after the other.
+    pub const fn der(&self) -> &'a [u8] {
+        self.certificates
+    }
+
+    /// The certificates, root to leaf. Ends after the first that is no certificate.
+    pub fn certificates(
+        &self,
+    ) -> impl Iterator<Item = Result<Certificate<'a>, CertificateFault>> + 'a {
+        let mut rest = Der::new(self.certificates);
+        let mut failed = false;
+        core::iter::from_fn(move || {
+            if failed || rest.is_empty() {
+                return None;
+            }
+            let certificate = match rest.element() {
+                Some(element) => Certificate::parse(element.whole),
+                None => Err(CertificateFault::Encoding),
+            };
+            failed = certificate.is_err();
+            Some(certificate)
+        })
+    }
+
+    /// Checks the chain link by link: every signer is a certificate authority whose key is for
+    /// that, the leaf is none and signs with the negotiated algorithm, every signature is by the
+    /// one before, the root's by itself. Whether the root is to be trusted is another question.
+    ///
+    /// # Errors
+    ///
+    /// - [`Reason::Certificate`]: which one, and what is wrong with it.
+    /// - [`Reason::Differs`]: the root hash is not that of the root in the chain.
+    /// - [`Reason::Crypto`]: hashing failed.
+    pub fn verify<C: Hash + Verify>(
+        &self,
+        crypto: &C,
+        hash: HashAlgorithm,
+        asym: AsymAlgorithm,
+    ) -> Result<Verified<C::Key>, Error> {
+        let mut certificates = self.certificates().enumerate().peekable();
+        let mut issuer: Option<(Certificate<'a>, C::Key)> = None;
+        let mut path_length: Option<u32> = None;
+        let mut root = RootHash::Elsewhere;
+
+        while let Some((index, certificate)) = certificates.next() {
+            let fault = |fault| {
+                let reason = Reason::Certificate { index, fault };
+                error(Field::CertificateChain, reason)
+            };
+            let certificate = certificate.map_err(fault)?;
+            let key = crypto
+                .key(&certificate)
+                .map_err(|refusal| fault(CertificateFault::Signature(refusal)))?;
+            match &issuer {
+                Some((issuer, key)) if issuer.subject == certificate.issuer => {
+                    verify_signature(crypto, issuer, key, &certificate).map_err(fault)?;
+                }
+                Some(_) => return Err(fault(CertificateFault::Issuer)),
+                None => {
+                    root = self.check_root(crypto, hash, &certificate)?;
+                    if certificate.is_self_issued() {
+                        verify_signature(crypto, &certificate, &key, &certificate)
+                            .map_err(fault)?;
+                    }
+                }
+            }
+            if certificates.peek().is_none() {
+                certificate.check_leaf(asym).map_err(fault)?;
+                let count = index.saturating_add(1);
+                return Ok(Verified { key, root, count });
+            }
+            certificate.check_signer().map_err(fault)?;
+            if !certificate.is_self_issued() {
+                path_length = match path_length {
+                    Some(length) => Some(
+                        length
+                            .checked_sub(1)
+                            .ok_or(fault(CertificateFault::PathLength))?,
+                    ),
+                    None => None,
+                };
+            }
+            path_length = match (path_length, certificate.path_length) {
+                (Some(inherited), Some(own)) => Some(inherited.min(own)),
+                (inherited, own) => inherited.or(own),
+            };
+            issuer = Some((certificate, key));
+        }
+        Err(error(Field::CertificateChain, Reason::Missing))
+    }
+
+    fn check_root<H: Hash>(
+        &self,
+        crypto: &H,
+        hash: HashAlgorithm,
+        first: &Certificate<'_>,
+    ) -> Result<RootHash, Error> {
+        let digest = crypto
+            .digest(hash, first.der)
+            .map_err(|refusal| error(Field::RootHash, Reason::Crypto(refusal)))?;
+        if *digest == *self.root_hash {
+            return Ok(RootHash::First);
+        }
+        if first.is_self_issued() {
+            return Err(error(Field::RootHash, Reason::Differs));
+        }
+        Ok(RootHash::Elsewhere)
+    }
+}
+
+/// Whether `key`, which is that of `issuer`, signed `certificate`.
+///
+/// # Errors
+///
+/// - [`CertificateFault::Signature`], also when the scheme does not fit the key.
+pub fn verify_signature<C: Hash + Verify>(
+    crypto: &C,
+    issuer: &Certificate<'_>,
+    key: &C::Key,
+    certificate: &Certificate<'_>,
+) -> Result<(), CertificateFault> {
+    let digest = crypto
+        .digest(certificate.hash, certificate.tbs)
+        .map_err(CertificateFault::Signature)?;
+    let mut raw = [0; ECDSA_MAX];
+    let wrong = CertificateFault::Signature(Refusal::Wrong);
+    let signature = match (certificate.scheme, &issuer.key) {
+        (Scheme::Pkcs1, PublicKey::Rsa { modulus, .. })
+            if certificate.signature.len() == modulus.len() =>
+        {
+            certificate.signature
+        }
+        (Scheme::Ecdsa, PublicKey::Ec { curve, .. }) => {
+            raw_ecdsa(certificate.signature, *curve, &mut raw).ok_or(wrong)?
+        }
+        _ => return Err(wrong),
+    };
+    crypto
+        .verify(
+            key,
+            certificate.scheme,
+            certificate.hash,
+            &digest,
+            signature,
+        )
+        .map_err(CertificateFault::Signature)
+}
+
+/// Turns r and s in DER into r and s as long as the field.
+fn raw_ecdsa<'r>(signature: &[u8], curve: Curve, raw: &'r mut [u8; ECDSA_MAX]) -> Option<&'r [u8]> {
+    let mut outer = Der::new(signature);
+    let mut numbers = outer.enter(der::SEQUENCE)?;
+    outer.end()?;
+    let raw = raw.get_mut(..curve.size().checked_mul(2)?)?;
+    for half in raw.chunks_exact_mut(curve.size()) {
+        let number = numbers.unsigned()?;
+        let start = half.len().checked_sub(number.len())?;
+        half.get_mut(start..)?.copy_from_slice(number);
+    }
+    numbers.end()?;
+    Some(raw)
+}

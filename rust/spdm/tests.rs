@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tests of the mounted files.
+
+mod support;
+mod vectors;
