@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # The door of the project; `make help` says what is behind it.
 
-VM = cargo run --quiet --package vm --
+# The first build of vm takes a while and says so, the others are silent.
+VM = cargo run $(if $(wildcard build/target/debug/vm),--quiet) --package vm --
 
 help:
 	@echo 'make demo       sets up the environment, boots a stock kernel with an emulated engine, shows the driver at work'

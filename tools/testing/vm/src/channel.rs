@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The host's ends of the guest's ports.
+//! What comes out of a guest: the command's output, the kernel log, and the exit status.
 //!
-//! Each port is a socket that QEMU connects to, read by a thread until QEMU ends. A run's random token marks the end of the output
+//! Each comes over a serial port of its own: unlike virtio's they survive a sleep of the guest. The host's end is a socket that QEMU
+//! connects to, read by a thread until QEMU ends. A run's random token marks the end of the output
 //! and of the kernel log and stands before the exit status, so that nothing that a command prints can pass for them.
 
 use std::fs::File;
@@ -29,12 +30,12 @@ pub(crate) enum Event {
 }
 
 /// A listening socket and the thread that serves its only connection.
-pub(crate) struct Port {
+pub(crate) struct Channel {
     path: PathBuf,
     thread: JoinHandle<Result<()>>,
 }
 
-impl Port {
+impl Channel {
     fn open(
         path: PathBuf,
         serve: impl FnOnce(UnixStream) -> Result<()> + Send + 'static,
@@ -45,7 +46,7 @@ impl Port {
         Ok(Self { path, thread })
     }
 
-    /// The port for the command's output, which goes to `log` and to `sink`.
+    /// The channel for the command's output, which goes to `log` and to `sink`.
     pub(crate) fn output(
         path: PathBuf,
         token: &str,
@@ -79,7 +80,7 @@ impl Port {
         })
     }
 
-    /// The port for records of /dev/kmsg; the log is written as dmesg prints it.
+    /// The channel for records of /dev/kmsg; the log is written as dmesg prints it.
     pub(crate) fn kernel_log(
         path: PathBuf,
         token: &str,
@@ -109,7 +110,7 @@ impl Port {
         })
     }
 
-    /// The port for `ready` and for the exit status.
+    /// The channel for `ready` and for the exit status.
     pub(crate) fn status(path: PathBuf, token: &str, events: Sender<Event>) -> Result<Self> {
         let token = token.to_owned();
         Self::open(path, move |stream| {
@@ -134,9 +135,7 @@ impl Port {
         // If QEMU never connected, this lets the thread go on.
         let _ = UnixStream::connect(&self.path);
         match self.thread.join() {
-            Ok(result) => {
-                result.with_context(|| format!("reading the port {}", self.path.display()))
-            }
+            Ok(result) => result.with_context(|| format!("reading from {}", self.path.display())),
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
@@ -218,11 +217,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("status");
         let (sender, events) = channel();
-        let port = Port::status(path.clone(), "t0ken", sender).unwrap();
+        let channel = Channel::status(path.clone(), "t0ken", sender).unwrap();
         let mut guest = UnixStream::connect(&path).unwrap();
         guest.write_all(b"ready\n0\nother 0\nt0ken 7\n").unwrap();
         drop(guest);
-        port.finish().unwrap();
+        channel.finish().unwrap();
         let events: Vec<Event> = events.iter().collect();
         assert!(
             matches!(events[..], [Event::Ready(_), Event::Status(7)]),
@@ -236,11 +235,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (path, log) = (dir.path().join("kmsg"), dir.path().join("kernel.log"));
         let (sender, events) = channel();
-        let port = Port::kernel_log(path.clone(), "t0ken", &log, sender).unwrap();
+        let channel = Channel::kernel_log(path.clone(), "t0ken", &log, sender).unwrap();
         let mut guest = UnixStream::connect(&path).unwrap();
         guest.write_all(b"6,1,10,-;a\n6,2,20,-;b\n SUBSYSTEM=x\n6,1,10,-;a\n6,2,20,-;b\n6,3,30,-;c\n6,4,40,-;t0ken\n").unwrap();
         drop(guest);
-        port.finish().unwrap();
+        channel.finish().unwrap();
         assert_eq!(
             std::fs::read_to_string(log).unwrap(),
             "[    0.000010] a\n[    0.000020] b\n[    0.000030] c\n"
@@ -255,10 +254,10 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_qemu_never_opened_ends() {
+    fn a_channel_that_qemu_never_opened_ends() {
         let dir = tempfile::tempdir().unwrap();
         let (sender, _events) = channel();
-        Port::status(dir.path().join("status"), "t", sender)
+        Channel::status(dir.path().join("status"), "t", sender)
             .unwrap()
             .finish()
             .unwrap();

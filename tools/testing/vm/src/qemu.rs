@@ -29,9 +29,11 @@ pub(crate) struct Machine<'a> {
     pub qmp: PathBuf,
     /// A root file system to share as `rootfs`.
     pub share: Option<&'a Path>,
-    /// The kernel's console goes here.
+    /// The kernel's console goes here, from the first serial port.
     pub serial: &'a Path,
-    /// A second serial port on standard input and output.
+    /// Sockets that QEMU connects to the next serial ports; there are 4 ports in all.
+    pub channels: Vec<PathBuf>,
+    /// One more serial port on standard input and output.
     pub interactive: bool,
 }
 
@@ -63,11 +65,17 @@ impl Machine<'_> {
             .add(&self.append);
         line.chardev("file", "console", self.serial, "");
         line.add("-serial").add("chardev:console");
+        for (index, socket) in self.channels.iter().enumerate() {
+            let id = format!("channel{index}");
+            line.chardev("socket", &id, socket, "");
+            line.add("-serial").add(format!("chardev:{id}"));
+        }
         if self.interactive {
             line.add("-serial").add("mon:stdio");
         }
         line.chardev("socket", "qmp", &self.qmp, ",server=on,wait=off");
-        line.add("-mon").add("chardev=qmp,mode=control");
+        line.add("-object")
+            .add("monitor-qmp,id=monitor,chardev=qmp");
         line.add("-device").add("virtio-serial-pci,max_ports=31");
         for (index, (name, socket)) in self
             .ports
@@ -185,6 +193,7 @@ mod tests {
             qmp: PathBuf::from("/tmp/qmp"),
             share: None,
             serial: Path::new("/out/serial"),
+            channels: vec![PathBuf::from("/tmp/status")],
             interactive: false,
         }
     }

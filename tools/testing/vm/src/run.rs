@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 
-use crate::channel::{Event, Port};
+use crate::channel::{Channel, Event};
 use crate::env::Env;
 use crate::initramfs::Initramfs;
 use crate::model::Model;
@@ -132,21 +132,26 @@ pub(crate) fn run(env: &Env, request: &Request, sink: Box<dyn Write + Send>) -> 
         serial: out.join("serial.log"),
     };
     let path = |name: &str| sockets.join(name);
-    let streams = [
-        Port::output(path("vm.output"), &token, &log.output, sink, sender.clone())?,
-        Port::kernel_log(path("vm.kmsg"), &token, &log.kernel, sender.clone())?,
-        Port::status(path("vm.status"), &token, sender)?,
+    let mut streams = vec![
+        Channel::status(path("status"), &token, sender.clone())?,
+        Channel::kernel_log(path("log"), &token, &log.kernel, sender.clone())?,
     ];
-    let mut ports: Vec<(String, PathBuf)> = ["vm.output", "vm.kmsg", "vm.status"]
+    let mut channels = vec![path("status"), path("log")];
+    if !request.interactive {
+        channels.push(path("output"));
+        streams.push(Channel::output(
+            path("output"),
+            &token,
+            &log.output,
+            sink,
+            sender,
+        )?);
+    }
+    let mut ports: Vec<(String, PathBuf)> = models
         .iter()
-        .map(|name| ((*name).to_owned(), path(name)))
+        .enumerate()
+        .map(|(index, model)| (format!("heci{index}"), model.control.clone()))
         .collect();
-    ports.extend(
-        models
-            .iter()
-            .enumerate()
-            .map(|(index, model)| (format!("heci{index}"), model.control.clone())),
-    );
     ports.extend(request.ports.iter().cloned());
 
     let machine = Machine {
@@ -163,6 +168,7 @@ pub(crate) fn run(env: &Env, request: &Request, sink: Box<dyn Write + Send>) -> 
         qmp: path("qmp"),
         share: (request.guest == Guest::Rootfs).then(|| env.tools.rootfs().as_path()),
         serial: &log.serial,
+        channels,
         interactive: request.interactive,
     };
     let qemu_log = out.join("qemu.log");
@@ -232,7 +238,8 @@ fn follow(
     let mut step = "boot the guest";
     let mut deadline = Some(Instant::now() + BOOT_LIMIT);
     let mut limit = BOOT_LIMIT;
-    let (mut answer, mut status, mut waiting) = (None, None, 2);
+    let (mut answer, mut status) = (None, None);
+    let mut waiting = if request.interactive { 1 } else { 2 };
     let mut ended = false;
     loop {
         match events.recv_timeout(TICK) {
