@@ -194,7 +194,7 @@ TEST_F(issei, unread_messages)
 
 TEST_F(issei, messages_unasked)
 {
-	static const uint32_t request[] = { 20, 50000, 64 };
+	static const uint32_t request[] = { 10, 100000, 64 };
 	uint32_t in[16];
 
 	ASSERT_EQ(0, issei_connect(self->fd, UNASKED, NULL));
@@ -203,7 +203,7 @@ TEST_F(issei, messages_unasked)
 		ASSERT_EQ(sizeof(in), issei_read(self->fd, in, sizeof(in)));
 		EXPECT_EQ(i, in[0]);
 	}
-	EXPECT_EQ(0, issei_poll(self->fd, POLLIN, 100));
+	EXPECT_EQ(0, issei_poll(self->fd, POLLIN, 200));
 }
 
 /* A corrupted bus message is a fault of the link. */

@@ -66,6 +66,28 @@ TEST_F(module, unload_while_open_and_unbound)
 	EXPECT_EQ(0, driver_unload(self->driver));
 }
 
+/* So does one of its files in debugfs. */
+TEST_F(module, unload_while_debugfs_open)
+{
+	int fd = open("/sys/kernel/debug/issei0/state", O_RDONLY);
+	int ret;
+
+	if (self->c_driver) {
+		EXPECT_EQ(-1, fd);
+		C_DRIVER_DIFFERS("debugfs");
+		return;
+	}
+	if (fd < 0 && access("/sys/kernel/debug/.", F_OK))
+		SKIP(return, "debugfs is not mounted");
+	ASSERT_LE(0, fd);
+	ret = delete_module(self->driver);
+	EXPECT_EQ(-EWOULDBLOCK, ret);
+	if (ret)	/* else closing the file is what must not be done */
+		close(fd);
+	else
+		pause();
+}
+
 TEST_F_TIMEOUT(module, reload_50_times, 120)
 {
 	for (int i = 0; i < 50; i++) {

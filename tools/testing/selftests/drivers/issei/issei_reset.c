@@ -5,6 +5,7 @@
 #define NEEDS_MODEL true
 #include "issei_fixture.h"
 
+#define RESETS 10
 #define STUCK_MS 2500	/* a second until a write counts as stuck, and the reset */
 
 static int firmware_reset(unsigned int down_ms)
@@ -138,17 +139,17 @@ TEST_F(issei, many_times)
 
 	if (!self->c_driver)
 		ASSERT_EQ(0, issei_ioctl(self->fd, IOCTL_ISSEI_DRIVER_STATUS, &first));
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < RESETS; i++) {
 		ASSERT_EQ(0, issei_wait_connect(self->fd, ECHO_A, LINK_UP_MS));
 		ASSERT_EQ(0, issei_echo(self->fd, 100, i));
-		ASSERT_EQ(0, firmware_reset(30 + i));
+		ASSERT_EQ(0, firmware_reset(80 + 5 * i));
 		ASSERT_EQ(0, wait_dropped(self->fd));
 	}
 	ASSERT_EQ(0, issei_wait_up(0, LINK_UP_MS));
 	if (self->c_driver)
 		return;
 	ASSERT_EQ(0, issei_ioctl(self->fd, IOCTL_ISSEI_DRIVER_STATUS, &last));
-	EXPECT_EQ((ISSEI_STATUS_RESETS(first) + 20) % 256, ISSEI_STATUS_RESETS(last));
+	EXPECT_EQ((ISSEI_STATUS_RESETS(first) + RESETS) % 256, ISSEI_STATUS_RESETS(last));
 	EXPECT_EQ(0, last & ISSEI_STATUS_IN_RESET);
 }
 
@@ -222,6 +223,47 @@ TEST_F(issei, spurious_interrupts)
 		ASSERT_EQ(0, model_do(0, "{\"cmd\":\"interrupt\"}"));
 		ASSERT_EQ(0, issei_echo(self->fd, 100, i));
 	}
+}
+
+/* An interrupt that is lost makes a message late, no more. */
+TEST_F(issei, lost_interrupts)
+{
+	static const char lost[] = "{\"cmd\":\"fault\",\"name\":\"interrupt-lost\"}";
+	struct issei_call reader = { .what = CALL_READ, .fd = self->fd, .len = 16 };
+	struct model_counters before, after;
+	char in[16];
+
+	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
+	ASSERT_EQ(0, issei_echo(self->fd, 4, 0));
+	if (self->c_driver) {
+		ASSERT_EQ(0, issei_call_start(&reader));
+		ASSERT_EQ(0, model_do(0, lost));
+		ASSERT_EQ(4, issei_write(self->fd, "ping", 4));
+		EXPECT_EQ(-ETIMEDOUT, issei_call_end(&reader, STUCK_MS));
+		/* the next interrupt, for whatever reason, delivers it */
+		ASSERT_EQ(0, model_do(0, "{\"cmd\":\"interrupt\"}"));
+		EXPECT_EQ(4, issei_call_end(&reader, PROMPT_MS));
+		C_DRIVER_DIFFERS("interrupt-lost");
+		return;
+	}
+	for (int i = 0; i < 20; i++) {
+		ASSERT_EQ(0, model_do(0, lost));
+		ASSERT_EQ(4, issei_write(self->fd, "ping", 4));
+		ASSERT_EQ(POLLIN, issei_poll(self->fd, POLLIN, PROMPT_MS));
+		ASSERT_EQ(4, issei_read(self->fd, in, sizeof(in)));
+	}
+
+	/* interrupts come again after it, also that of a reset when all is quiet */
+	ASSERT_EQ(0, model_do(0, "{\"cmd\":\"clear_faults\"}"));
+	ASSERT_EQ(0, issei_echo(self->fd, 4, 1));
+	ASSERT_EQ(0, model_counters(0, &before));
+	for (int i = 0; i < 20; i++)
+		ASSERT_EQ(0, issei_echo(self->fd, 4, i));
+	ASSERT_EQ(0, model_counters(0, &after));
+	EXPECT_LE(before.interrupts + 10, after.interrupts);
+	sleep_ms(500);
+	ASSERT_EQ(0, firmware_reset(100));
+	EXPECT_EQ(0, wait_dropped(self->fd));
 }
 
 TEST_F(issei, sysfs_reset)

@@ -71,6 +71,52 @@ TEST_F(issei, many_clients_at_once)
 	}
 }
 
+static void *flood(void *arg)
+{
+	static const uint32_t answer_nothing;
+	bool *stop = arg;
+	int fd = issei_open_connected(0, O_RDWR, UNASKED);
+
+	while (!__atomic_load_n(stop, __ATOMIC_RELAXED))
+		issei_write(fd, &answer_nothing, sizeof(answer_nothing));
+	close(fd);
+	return NULL;
+}
+
+/* Who writes in a loop keeps nobody else from writing, whether it waits or polls. */
+TEST_F(issei, flooding_writer)
+{
+	int flags[] = { O_RDWR, O_RDWR | O_NONBLOCK };
+	pthread_t thread;
+	bool stop = false;
+
+	ASSERT_EQ(0, model_do(0, "{\"cmd\":\"set\",\"consume_latency_us\":1000}"));
+	if (self->c_driver)	/* see "write-wait" */
+		ASSERT_EQ(0, model_do(0, "{\"cmd\":\"set\",\"notify\":\"consumed\"}"));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, flood, &stop));
+	sleep_ms(50);
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		int rounds = 0, fd = issei_open_connected(0, flags[i], ECHO_A);
+		uint64_t end = now_ms() + PROMPT_MS;
+		char in[16];
+
+		ASSERT_LE(0, fd);
+		while (now_ms() < end) {
+			if (issei_poll(fd, POLLOUT, PROMPT_MS) != POLLOUT ||
+			    issei_write(fd, "ping", 4) != 4)
+				continue;
+			ASSERT_EQ(POLLIN, issei_poll(fd, POLLIN, PROMPT_MS));
+			ASSERT_EQ(4, issei_read(fd, in, sizeof(in)));
+			rounds++;
+		}
+		TH_LOG("%d round trips", rounds);
+		EXPECT_LE(20, rounds);
+		close(fd);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+}
+
 #define RACERS 8
 
 struct race {
