@@ -44,7 +44,10 @@ pub const STABLE_MS: u64 = 10_000;
 /// Firmware resets in a row, each of a link that was up for less than [`STABLE_MS`], that are
 /// followed at once. Further ones count as failures, and the back-off after them ends no sooner than
 /// [`FIRST_BACK_OFF_MS`] after the firmware is ready.
-pub const FLAPS: u32 = 32;
+pub const FLAPS: u32 = 128;
+
+/// How long a link must be up to make good for one of these resets, in milliseconds.
+pub const FLAP_PACE_MS: u64 = 100;
 
 /// Where the link stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -260,9 +263,13 @@ impl Link {
 
     fn fail(&mut self, now: u64, fault: Fault) -> Action {
         if self.state == State::Done {
-            let stable = now.saturating_sub(self.up_since) >= STABLE_MS;
+            let up_for = now.saturating_sub(self.up_since);
+            let stable = up_for >= STABLE_MS;
             self.flaps = match fault {
-                Fault::FirmwareReset if !stable => self.flaps.saturating_add(1),
+                Fault::FirmwareReset if !stable => {
+                    let made_good = u32::try_from(up_for / FLAP_PACE_MS).unwrap_or(u32::MAX);
+                    self.flaps.min(FLAPS).saturating_sub(made_good) + 1
+                }
                 _ => 0,
             };
             if stable || (fault == Fault::FirmwareReset && self.flaps <= FLAPS) {

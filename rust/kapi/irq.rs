@@ -36,7 +36,7 @@ pub(crate) fn request_msi<T: Handler + Send + 'static>(
 ) -> Result {
     let vectors = dev.alloc_irq_vectors(1, 1, pci::IrqTypes::default().with(pci::IrqType::Msi))?;
     let irq = kernel::irq::IrqRequest::from(vectors.index(0)?).irq();
-    // A device that was enabled with `pcim_enable_device()` frees its vectors by itself.
+    // A device that was enabled with `pcim_enable_device()` frees its vectors when it is unbound.
     core::mem::forget(vectors);
 
     let raw_dev: *mut bindings::device =

@@ -8,6 +8,7 @@
 pub(crate) mod attribute;
 pub(crate) mod chardev;
 pub(crate) mod class;
+pub(crate) mod debugfs;
 pub(crate) mod deferred;
 mod fops;
 pub(crate) mod irq;

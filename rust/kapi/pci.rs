@@ -15,6 +15,7 @@ use core::{
 use kernel::{
     bindings,
     device::{
+        Bound,
         Core,
         CoreInternal,
         DeviceContext, //
@@ -234,20 +235,32 @@ fn as_raw<Ctx: DeviceContext>(dev: &pci::Device<Ctx>) -> *mut bindings::pci_dev 
     ptr::from_ref(dev).cast_mut().cast()
 }
 
-/// Enables the device and its bus mastering, and saves its configuration for error recovery.
+/// Enables the device and lets it access memory, and saves its configuration for error recovery.
 ///
-/// The device is disabled again after the driver's data was dropped, which also ends bus
-/// mastering. May sleep.
+/// The device is disabled again after the driver's data was dropped. May sleep.
 ///
 /// # Errors
 ///
-/// As given by `pcim_enable_device()`.
-pub(crate) fn enable(dev: &pci::Device<Core<'_>>) -> Result {
+/// As given by `pcim_enable_device()` and `pci_save_state()`.
+pub(crate) fn enable<'bound>(dev: &'bound pci::Device<Core<'_>>) -> Result<BusMaster<'bound>> {
     // SAFETY: `dev` is valid, and its lock is held.
     to_result(unsafe { bindings::pcim_enable_device(as_raw(dev)) })?;
     dev.set_master();
+    let bus_master = BusMaster(dev);
     // SAFETY: `dev` is valid, and its lock is held.
-    to_result(unsafe { bindings::pci_save_state(as_raw(dev)) })
+    to_result(unsafe { bindings::pci_save_state(as_raw(dev)) })?;
+    Ok(bus_master)
+}
+
+/// Permission for the device to access memory. It ends when this is dropped: memory that the device
+/// may still write to must be freed after that.
+pub(crate) struct BusMaster<'bound>(&'bound pci::Device<Bound>);
+
+impl Drop for BusMaster<'_> {
+    fn drop(&mut self) {
+        // SAFETY: A device that is bound is valid.
+        unsafe { bindings::pci_clear_master(as_raw(self.0)) };
+    }
 }
 
 /// Reads a 32-bit register of the first 256 bytes of configuration space.

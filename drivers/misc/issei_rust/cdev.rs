@@ -104,7 +104,7 @@ impl File {
         if nonblock {
             return Err(EAGAIN);
         }
-        let signal = self.wait.wait_interruptible(link);
+        let signal = self.wait.wait_interruptible_freezable(link);
         if link.is_gone() {
             Err(ENODEV)
         } else if signal {
@@ -135,7 +135,10 @@ impl File {
         let rest = match link.clients.connection(self.slot) {
             Ok(connection) if connection.host_id() == host_id => match copied {
                 Ok(()) => connection.give_spare(message.into_buffer()),
-                Err(_) => connection.put_back(message).map(Message::into_buffer),
+                Err(_) => {
+                    self.wait.notify_all();
+                    connection.put_back(message).map(Message::into_buffer)
+                }
             },
             _ => Some(message.into_buffer()),
         };
@@ -146,17 +149,18 @@ impl File {
 
     fn write(&self, nonblock: bool, mut from: UserSliceReader) -> Result<usize> {
         let length = from.len();
-        let (host_id, spare) = {
+        let (host_id, limit, spare) = {
             let mut link = self.link(EBUSY)?;
             let connection = link.clients.connection(self.slot)?;
             if length > connection.limit() {
                 return Err(EFBIG);
             }
-            (connection.host_id(), connection.take_spare())
+            let spare = connection.take_spare();
+            (connection.host_id(), connection.limit(), spare)
         };
         let mut buffer = match spare {
             Some(buffer) => buffer,
-            None => zeroed(length, GFP_KERNEL)?,
+            None => zeroed(limit, GFP_KERNEL)?,
         };
         // A page fault here holds nobody up.
         let copied = from.read_slice(buffer.get_mut(..length).ok_or(EFBIG)?);
@@ -176,7 +180,8 @@ impl File {
         sent.map(|()| length)
     }
 
-    /// Sends a message on the connection with this id. The message is left empty if it was taken.
+    /// Sends a message on the connection with this id, or leaves it queued if the file does not
+    /// block. Whatever is left in `message` is to be freed, or goes back to the connection.
     fn send(
         &self,
         link: &mut SpinLockIrqGuard<'_, Link>,
@@ -186,37 +191,44 @@ impl File {
     ) -> Result {
         loop {
             self.check_connection(link, host_id)?;
-            match link.clients.queue(self.slot, host_id, message.take()) {
-                Ok(()) => break,
+            let clients = &mut link.clients;
+            match clients.queue(self.slot, host_id, message.take(), !nonblock) {
+                Ok(None) => break,
+                Ok(Some(spare)) => {
+                    *message = Message::new(spare, 0);
+                    break;
+                }
                 Err(refused) => *message = refused,
             }
-            // Another thread writes to the same file.
+            // The message before it, of another thread or of a write that did not block.
             self.wait(link, nonblock)?;
         }
-        link.submit(&self.dev);
+        link.submit(&self.dev, Some(self.slot));
+        if nonblock {
+            return self.check_connection(link, host_id);
+        }
+        let mut waited = false;
         loop {
             self.check_connection(link, host_id)?;
             let outgoing = link.clients.connection(self.slot)?.outgoing();
-            match core::mem::replace(outgoing, Outgoing::None) {
-                Outgoing::Queued(queued) => *outgoing = Outgoing::Queued(queued),
-                Outgoing::Sent(rest) => {
-                    if let Some(buffer) = rest {
-                        *message = Message::new(buffer, 0);
+            match outgoing {
+                Outgoing::Queued { .. } => {}
+                Outgoing::Sent => {
+                    *outgoing = Outgoing::None;
+                    if waited {
+                        self.wait.notify_all();
                     }
-                    self.wait.notify_all();
                     return Ok(());
                 }
                 Outgoing::None => return Err(ENOTCONN),
             }
+            waited = true;
             if let Err(error) = self.wait(link, nonblock) {
-                match link.clients.unqueue(self.slot) {
-                    Some(unsent) => {
-                        *message = unsent;
-                        self.wait.notify_all();
-                        return Err(error);
-                    }
-                    // It was sent meanwhile, or the connection has ended.
-                    None => continue,
+                // If there is none, it was sent meanwhile, or the connection has ended.
+                if let Some(unsent) = link.clients.unqueue(self.slot) {
+                    *message = unsent;
+                    self.wait.notify_all();
+                    return Err(error);
                 }
             }
         }
@@ -232,18 +244,20 @@ impl File {
         }
     }
 
-    fn connect(&self, uuid: &[u8; 16]) -> Result<Client> {
+    /// Connects to the client with this UUID. Returns its properties, and what names the connection.
+    fn connect(&self, uuid: &[u8; 16]) -> Result<(Client, u16)> {
         // The firmware may come back with another table meanwhile, but not for ever.
         for _ in 0..3 {
             let limit = self.link(ENODEV)?.clients.find(self.slot, uuid)?.1;
             let mut buffer = Some(zeroed(limit, GFP_KERNEL)?);
             let mut link = self.link(ENODEV)?;
             let connected = link.clients.connect(self.slot, uuid, &mut buffer);
+            let connection = link.clients.connection(self.slot).map(|c| c.host_id());
             drop(link);
             match connected {
                 Ok((client, old)) => {
                     drop(old);
-                    return Ok(client);
+                    return Ok((client, connection?));
                 }
                 Err(EAGAIN) => {}
                 Err(error) => return Err(error),
@@ -257,6 +271,19 @@ impl File {
         let ended = link.clients.disconnect(self.slot);
         drop(link);
         ended.map(drop)
+    }
+
+    /// Ends a connection that its program does not know of.
+    fn undo_connect(&self, host_id: u16) {
+        let mut link = self.dev.link.lock();
+        let ended = match link.clients.connection(self.slot) {
+            Ok(connection) if connection.host_id() == host_id => {
+                link.clients.disconnect(self.slot).ok()
+            }
+            _ => None,
+        };
+        drop(link);
+        drop(ended);
     }
 
     fn status(&self) -> Result<u32> {
@@ -320,7 +347,7 @@ impl CharDevice for Issei {
             IOCTL_ISSEI_CONNECT_CLIENT => {
                 drop(file.link(ENODEV)?);
                 let (mut from, mut to) = UserSlice::new(user, 16).reader_writer();
-                let client = file.connect(&from.read()?)?;
+                let (client, host_id) = file.connect(&from.read()?)?;
                 let [m0, m1, m2, m3] = client.mtu.to_ne_bytes();
                 let [f0, f1, f2, f3] = client.flags.to_ne_bytes();
                 let properties: [u8; 16] = [
@@ -341,10 +368,8 @@ impl CharDevice for Issei {
                     0,
                     0,
                 ];
-                to.write(&properties).inspect_err(|_| {
-                    // Nobody knows of this connection; it may also have ended already.
-                    let _ = file.disconnect();
-                })?;
+                to.write(&properties)
+                    .inspect_err(|_| file.undo_connect(host_id))?;
             }
             IOCTL_ISSEI_DISCONNECT_CLIENT => file.disconnect()?,
             IOCTL_ISSEI_DRIVER_STATUS => UserSlice::new(user, 4).writer().write(&file.status()?)?,
@@ -359,7 +384,6 @@ impl CharDevice for Issei {
         if link.is_gone() {
             return PollEvents::ERR | PollEvents::HUP;
         }
-        let can_write = link.can_write();
         let Ok(connection) = link.clients.connection(file.slot) else {
             return PollEvents::ERR;
         };
@@ -367,10 +391,8 @@ impl CharDevice for Issei {
         if connection.has_unread() {
             events |= PollEvents::IN;
         }
-        if can_write && matches!(connection.outgoing(), Outgoing::None) {
+        if matches!(connection.outgoing(), Outgoing::None) {
             events |= PollEvents::OUT;
-        } else {
-            link.clients.want_to_write(file.slot);
         }
         events
     }

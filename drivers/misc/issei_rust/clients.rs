@@ -12,10 +12,13 @@
 use kernel::prelude::*;
 
 use crate::{
-    ham::wire::{
-        Client,
-        Header,
-        STATUS_SUCCESS, //
+    ham::{
+        fault::Fault,
+        wire::{
+            Client,
+            Header,
+            STATUS_SUCCESS, //
+        }, //
     },
     shm::PAYLOAD_MAX, //
 };
@@ -93,8 +96,6 @@ pub(crate) struct Clients {
     queue: Queue,
     next_host_id: u16,
     owed: u32,
-    /// Endpoints with a poller that waits to write.
-    pollers: usize,
     pub(crate) undelivered: Undelivered,
 }
 
@@ -115,7 +116,6 @@ impl Clients {
             queue: Queue::new(),
             next_host_id: 1,
             owed: 0,
-            pollers: 0,
             undelivered: Undelivered::default(),
         })
     }
@@ -278,27 +278,6 @@ impl Clients {
         }
     }
 
-    /// Notes that a poller of the endpoint waits to write.
-    pub(crate) fn want_to_write(&mut self, slot: usize) {
-        if let Ok(endpoint) = self.endpoint(slot) {
-            if !core::mem::replace(&mut endpoint.wants_to_write, true) {
-                self.pollers = self.pollers.saturating_add(1);
-            }
-        }
-    }
-
-    /// Wakes the pollers that wait to write.
-    pub(crate) fn wake_writers(&mut self) {
-        if core::mem::take(&mut self.pollers) == 0 {
-            return;
-        }
-        for endpoint in self.endpoints.iter_mut().flatten() {
-            if core::mem::take(&mut endpoint.wants_to_write) {
-                endpoint.wait.notify_all();
-            }
-        }
-    }
-
     /// Wakes everybody who waits.
     pub(crate) fn wake_all(&self) {
         for endpoint in self.endpoints.iter().flatten() {
@@ -306,7 +285,8 @@ impl Clients {
         }
     }
 
-    /// Queues a message of the connection with this `host_id`, which must have no other.
+    /// Queues a message of the connection with this `host_id`, which must have no other. Returns a
+    /// buffer that the connection has no use for, to be freed outside of the lock.
     ///
     /// # Errors
     ///
@@ -316,15 +296,20 @@ impl Clients {
         slot: usize,
         host_id: u16,
         message: Message,
-    ) -> core::result::Result<(), Message> {
+        writer_waits: bool,
+    ) -> core::result::Result<Option<Buffer>, Message> {
         match self.connection(slot) {
             Ok(connection)
                 if connection.host_id == host_id
                     && matches!(connection.outgoing, Outgoing::None) =>
             {
-                connection.outgoing = Outgoing::Queued(message);
+                connection.outgoing = Outgoing::Queued {
+                    message,
+                    writer_waits,
+                };
+                let spare = connection.take_spare();
                 self.queue.push(slot);
-                Ok(())
+                Ok(spare)
             }
             _ => Err(message),
         }
@@ -334,7 +319,7 @@ impl Clients {
     pub(crate) fn unqueue(&mut self, slot: usize) -> Option<Message> {
         let connection = self.connection(slot).ok()?;
         match core::mem::replace(&mut connection.outgoing, Outgoing::None) {
-            Outgoing::Queued(message) => {
+            Outgoing::Queued { message, .. } => {
                 self.queue.remove(slot);
                 Some(message)
             }
@@ -345,44 +330,59 @@ impl Clients {
         }
     }
 
-    /// Hands the message that waits longest to `send`, and wakes its writer. Returns its header, or
-    /// [`None`] if there is no message.
+    /// Hands the message that waits longest to `send`, and wakes whoever waits for that, unless it
+    /// is `current` who calls. Returns its header, or [`None`] if there is no message.
+    ///
+    /// # Errors
+    ///
+    /// Those of `send`.
     pub(crate) fn send_next(
         &mut self,
-        send: impl FnOnce(&Header, &[u8]) -> Result,
-    ) -> Result<Option<Header>> {
-        while let Some(slot) = self.queue.pop() {
-            let Some(endpoint) = self.endpoints.get_mut(slot).and_then(|e| e.as_deref_mut()) else {
-                continue;
-            };
-            let Ok(connection) = endpoint.connection() else {
-                continue;
-            };
-            let Outgoing::Queued(message) =
-                core::mem::replace(&mut connection.outgoing, Outgoing::None)
-            else {
-                continue;
-            };
-            let header = Header {
-                // CAST: At most `PAYLOAD_MAX`.
-                length: message.payload().len() as u32,
-                fw_id: connection.fw_id,
-                host_id: connection.host_id,
-                ..Header::default()
-            };
-            let sent = send(&header, message.payload());
-            let rest = connection.give_spare(message.into_buffer());
-            connection.outgoing = Outgoing::Sent(rest);
-            connection.owed = connection.owed.saturating_add(1);
-            self.owed = self.owed.saturating_add(1);
-            if let Some(client) = self.table.get_mut(connection.client) {
-                client.sent = client.sent.wrapping_add(1);
+        current: Option<usize>,
+        send: impl FnOnce(&Header, &[u8]) -> Result<(), Fault>,
+    ) -> Result<Option<Header>, Fault> {
+        let Some(slot) = self.queue.pop() else {
+            return Ok(None);
+        };
+        let Some(Some(endpoint)) = self.endpoints.get_mut(slot) else {
+            return Ok(None);
+        };
+        let Ok(connection) = endpoint.connection() else {
+            return Ok(None);
+        };
+        let Outgoing::Queued { message, .. } = &connection.outgoing else {
+            return Ok(None);
+        };
+        let header = Header {
+            // CAST: At most `PAYLOAD_MAX`.
+            length: message.payload().len() as u32,
+            fw_id: connection.fw_id,
+            host_id: connection.host_id,
+            ..Header::default()
+        };
+        send(&header, message.payload())?;
+
+        let outgoing = core::mem::replace(&mut connection.outgoing, Outgoing::None);
+        if let Outgoing::Queued {
+            message,
+            writer_waits,
+        } = outgoing
+        {
+            if writer_waits {
+                connection.outgoing = Outgoing::Sent;
             }
-            endpoint.wait.notify_all();
-            sent?;
-            return Ok(Some(header));
+            // It takes it: there is no spare while a message is queued.
+            let _ = connection.give_spare(message.into_buffer());
         }
-        Ok(None)
+        connection.owed = connection.owed.saturating_add(1);
+        self.owed = self.owed.saturating_add(1);
+        if let Some(client) = self.table.get_mut(connection.client) {
+            client.sent = client.sent.wrapping_add(1);
+        }
+        if current != Some(slot) {
+            endpoint.wait.notify_all();
+        }
+        Ok(Some(header))
     }
 
     /// Who gets the message with this header: a slot. A message for nobody, or one that ends its
@@ -417,7 +417,7 @@ impl Clients {
     }
 
     /// Delivers a message to the connection that [`Clients::recipient`] found. Returns it when that
-    /// connection has ended.
+    /// connection has ended, or has an unread message by now and ends for that.
     pub(crate) fn deliver(
         &mut self,
         slot: usize,
@@ -428,6 +428,10 @@ impl Clients {
             Ok(connection) if connection.host_id == host_id => connection,
             _ => return Some(message),
         };
+        if connection.has_unread() {
+            self.drop_connection(slot, |undelivered| &mut undelivered.unread);
+            return Some(message);
+        }
         connection.unread = Some(message);
         let (client, answered) = (connection.client, connection.owed > 0);
         connection.owed = connection.owed.saturating_sub(1);
@@ -439,6 +443,13 @@ impl Clients {
             endpoint.wait.notify_all();
         }
         None
+    }
+
+    /// There is no memory for a message to this connection: drops it, if it still exists.
+    pub(crate) fn no_memory(&mut self, slot: usize, host_id: u16) {
+        if matches!(self.connection(slot), Ok(connection) if connection.host_id == host_id) {
+            self.drop_connection(slot, |undelivered| &mut undelivered.no_memory);
+        }
     }
 
     /// Drops a connection for a fault of its own, which is counted in the field that `fault` names.

@@ -5,42 +5,41 @@
 //! Nothing here is an interface: it shows what the driver thinks.
 
 use kernel::{
-    debugfs::Scope,
-    device,
-    fmt::Formatter,
-    prelude::*,
-    sync::aref::ARef,
-    uaccess::UserSliceReader, //
+    fmt::{
+        Result as Shown,
+        Write, //
+    },
+    prelude::*, //
 };
 
 use crate::{
     clients::FwClient,
     device::Issei,
-    kapi::chardev::ClassDevice,
+    kapi::debugfs::{
+        File,
+        Files,
+        Output, //
+    },
     stats::{
         Direction,
         Traced, //
     }, //
 };
 
-type Device = ARef<ClassDevice<Issei>>;
-
-/// The directory; it disappears when this is dropped.
-pub(crate) type Directory = Scope<Device>;
-
-/// Creates the directory, which keeps a reference to the device.
-pub(crate) fn create(dev: &ClassDevice<Issei>) -> impl PinInit<Directory> + '_ {
-    let name = AsRef::<device::Device>::as_ref(dev).name();
-    Scope::dir(Device::from(dev), name, |dev, dir| {
-        dir.read_callback_file(c"state", dev, &state);
-        dir.read_callback_file(c"statistics", dev, &statistics);
-        dir.read_callback_file(c"clients", dev, &clients);
-        dir.read_callback_file(c"messages", dev, &messages);
-        dir.write_only_callback_file(c"reset", dev, &reset);
-    })
+impl Files for Issei {
+    const FILES: &'static [File<Self>] = &[
+        File::ro(c"state", state),
+        File::ro(c"statistics", statistics),
+        File::ro(c"clients", clients),
+        File::ro(c"messages", messages),
+        File::wo(c"reset", |dev, text| match text.trim_ascii() {
+            b"1" => dev.request_reset(),
+            _ => Err(EINVAL),
+        }),
+    ];
 }
 
-fn state(dev: &Device, out: &mut Formatter<'_>) -> kernel::fmt::Result {
+fn state(dev: &Issei, out: &mut Output<'_>) -> Shown {
     let (state, failures, generation, fault, protocol, files, owed) = {
         let link = dev.link.lock();
         (
@@ -64,7 +63,7 @@ fn state(dev: &Device, out: &mut Formatter<'_>) -> kernel::fmt::Result {
     writeln!(out, "owed_answers {owed}")
 }
 
-fn statistics(dev: &Device, out: &mut Formatter<'_>) -> kernel::fmt::Result {
+fn statistics(dev: &Issei, out: &mut Output<'_>) -> Shown {
     let (counters, undelivered) = {
         let link = dev.link.lock();
         (link.statistics.counters, link.clients.undelivered)
@@ -81,7 +80,7 @@ fn statistics(dev: &Device, out: &mut Formatter<'_>) -> kernel::fmt::Result {
     writeln!(out, "dropped_no_memory {}", undelivered.no_memory)
 }
 
-fn clients(dev: &Device, out: &mut Formatter<'_>) -> kernel::fmt::Result {
+fn clients(dev: &Issei, out: &mut Output<'_>) -> Shown {
     writeln!(out, "id connected sent received")?;
     for at in 0.. {
         // One at a time: the table is as long as the firmware likes, and the lock is not for long.
@@ -107,7 +106,7 @@ fn clients(dev: &Device, out: &mut Formatter<'_>) -> kernel::fmt::Result {
     Ok(())
 }
 
-fn messages(dev: &Device, out: &mut Formatter<'_>) -> kernel::fmt::Result {
+fn messages(dev: &Issei, out: &mut Output<'_>) -> Shown {
     writeln!(out, "nanoseconds direction fw_id host_id length status")?;
     for at in 0.. {
         let traced: Option<Traced> = dev.link.lock().statistics.last_messages().nth(at).copied();
@@ -130,15 +129,4 @@ fn messages(dev: &Device, out: &mut Formatter<'_>) -> kernel::fmt::Result {
         )?;
     }
     Ok(())
-}
-
-fn reset(dev: &Device, from: &mut UserSliceReader) -> Result {
-    let mut text = [0; 2];
-    let length = from.len();
-    let text = text.get_mut(..length).ok_or(EINVAL)?;
-    from.read_slice(text)?;
-    match text.trim_ascii() {
-        b"1" => dev.request_reset(),
-        _ => Err(EINVAL),
-    }
 }

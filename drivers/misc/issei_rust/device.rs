@@ -109,15 +109,14 @@ impl Issei {
         self.link.lock().run(self, event);
     }
 
-    /// Quiesces the hardware and takes it away for ever. Whoever waits is woken and told. May sleep.
+    /// Quiesces the hardware for ever. Whoever waits is woken and told. Any context.
     pub(crate) fn remove(&self) {
-        let hardware = {
-            let mut link = self.link.lock();
-            link.run(self, Event::Stop);
-            let hardware = link.detach();
-            link.clients.wake_all();
-            hardware
-        };
+        self.link.lock().remove(self);
+    }
+
+    /// Frees the hardware, once the device cannot reach the shared memory any more. May sleep.
+    pub(crate) fn detach(&self) {
+        let hardware = self.link.lock().detach();
         drop(hardware);
     }
 
@@ -147,21 +146,24 @@ fn receive_message(dev: &Issei, large: &Large, slot: usize, shm: &SharedMemory) 
         Ok(connection) if connection.host_id() == host_id => connection.take_spare(),
         _ => None,
     };
-    let message = spare
+    let mut message = spare
         .map_or_else(|| zeroed(large.length, GFP_KERNEL), Ok)
         .and_then(|mut buffer| {
             shm.receive(buffer.get_mut(..large.length).ok_or(ERANGE)?)?;
             Ok(Message::new(buffer, large.length))
-        });
-    let mut undelivered = None;
+        })
+        .ok();
+    let mut rest = None;
     dev.link.lock().finish_large(dev, large, |link| {
-        match message {
-            Ok(message) => undelivered = link.clients.deliver(slot, host_id, message),
-            Err(_) => link.clients.drop_connection(slot, |u| &mut u.no_memory),
+        match message.take() {
+            Some(message) => rest = link.clients.deliver(slot, host_id, message),
+            None => link.clients.no_memory(slot, host_id),
         }
         Ok(())
     });
-    drop(undelivered);
+    // What nobody took is freed here, outside of the lock.
+    drop(message);
+    drop(rest);
 }
 
 fn receive_clients(dev: &Issei, large: &Large, shm: &SharedMemory) {

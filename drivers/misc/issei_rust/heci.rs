@@ -56,21 +56,26 @@ impl Heci {
         })
     }
 
-    /// Reads `H_CSR`.
+    /// Reads a register. One that reads as all ones is read once more, since a read may fail in
+    /// passing.
     ///
     /// # Errors
     ///
     /// - [`Fault::Absent`]: it reads as all ones.
-    fn h_csr(&self) -> Result<H_CSR, Fault> {
-        self.bar
-            .try_access_with(|bar| bar.read(H_CSR))
-            .filter(|csr| u32::from(*csr) != u32::MAX)
-            .ok_or(Fault::Absent)
+    fn read<T: Copy>(&self, read: impl Fn(&pci::Bar<'_, HECI_BAR_SIZE>) -> T) -> Result<T, Fault>
+    where
+        u32: From<T>,
+    {
+        let attempt = || {
+            self.bar
+                .try_access_with(&read)
+                .filter(|value| u32::from(*value) != u32::MAX)
+        };
+        attempt().or_else(attempt).ok_or(Fault::Absent)
     }
 
-    fn write_h_csr(&self, csr: H_CSR) {
-        // After a revocation there is no register left to write.
-        let _ = self.bar.try_access_with(|bar| bar.write_reg(csr));
+    fn h_csr(&self) -> Result<H_CSR, Fault> {
+        self.read(|bar| bar.read(H_CSR))
     }
 
     /// Reads `FW_CSR_HA`. Like every read, it completes the posted writes before it.
@@ -79,10 +84,12 @@ impl Heci {
     ///
     /// - [`Fault::Absent`]: it reads as all ones.
     pub(crate) fn fw_csr(&self) -> Result<FW_CSR_HA, Fault> {
-        self.bar
-            .try_access_with(|bar| bar.read(FW_CSR_HA))
-            .filter(|csr| u32::from(*csr) != u32::MAX)
-            .ok_or(Fault::Absent)
+        self.read(|bar| bar.read(FW_CSR_HA))
+    }
+
+    fn write_h_csr(&self, csr: H_CSR) {
+        // After a revocation there is no register left to write.
+        let _ = self.bar.try_access_with(|bar| bar.write_reg(csr));
     }
 
     /// Asserts the reset, with interrupts on, and clears what interrupt was pending.

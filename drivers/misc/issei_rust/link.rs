@@ -69,8 +69,10 @@ pub(crate) struct Hardware {
 /// The link of one device.
 pub(crate) struct Link {
     machine: Machine,
-    /// [`None`] before probe and after unbind.
+    /// [`None`] before and after the device is bound.
     hardware: Option<Hardware>,
+    /// Whether the device is being unbound, or is. It never comes back.
+    gone: bool,
     counters: Counters,
     poll: Poll,
     pub(crate) clients: Clients,
@@ -97,6 +99,7 @@ impl Link {
         Ok(Self {
             machine: Machine::new(),
             hardware: None,
+            gone: false,
             counters: Counters::new(),
             poll: Poll::new(),
             clients: Clients::new()?,
@@ -116,25 +119,33 @@ impl Link {
         self.hardware = Some(hardware);
     }
 
-    /// Takes the hardware away for ever, at unbind. To be dropped outside of the lock.
+    /// Quiesces the hardware for ever and wakes everybody, at unbind.
+    pub(crate) fn remove(&mut self, dev: &Issei) {
+        self.gone = true;
+        self.run(dev, Event::Stop);
+        self.clients.wake_all();
+    }
+
+    /// Takes the hardware out, once the device cannot reach the shared memory any more. To be
+    /// dropped outside of the lock.
     pub(crate) fn detach(&mut self) -> Option<Hardware> {
         self.hardware.take()
     }
 
-    /// Whether the device is gone for its users: unbound, or not answering.
-    pub(crate) fn is_gone(&self) -> bool {
-        self.hardware.is_none() || self.machine.state() == State::Absent
+    /// Whether the device is unbound.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.gone
     }
 
-    /// Whether the device is unbound.
-    pub(crate) fn is_detached(&self) -> bool {
-        self.hardware.is_none()
+    /// Whether users cannot reach the device: it is unbound, or does not answer.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone || self.machine.state() == State::Absent
     }
 
     /// The state in a word, for users.
     pub(crate) fn state_name(&self) -> &'static str {
         match self.machine.state() {
-            _ if self.is_detached() => "gone",
+            _ if self.gone => "gone",
             State::Stopped => "stopped",
             State::HwReady | State::Setup | State::Start | State::ClientEnum => "bring-up",
             State::Done => "up",
@@ -157,26 +168,50 @@ impl Link {
     pub(crate) fn run(&mut self, dev: &Issei, event: Event) {
         let before = self.machine.state();
         let mut next = Some(event);
+        // Bounded: what follows an event is a failed register access, which leads to no action, or
+        // the entry into back-off, which happens once.
         while let Some(event) = next.take() {
-            let was_up = self.machine.is_up();
+            let from = self.machine.state();
             let action = self.machine.step(dev.now() / NS_PER_MS, event);
-            if was_up && !self.machine.is_up() {
+            let to = self.machine.state();
+            if has_memory(from) && !has_memory(to) {
                 self.go_down();
             }
-            // Only a failed register access leads to another event, and that one to no action.
-            next = self.act(action).err().map(Event::Broken);
+            next = match self.act(action) {
+                Err(fault) => Some(Event::Broken(fault)),
+                Ok(()) if from != to && to == State::BackOff => Some(self.look_before_back_off()),
+                Ok(()) => None,
+            };
         }
         let after = self.machine.state();
-        if before != after && after == State::BackOff {
-            // An interrupt that is left pending would hold back the one that says ready.
-            if let Some(hardware) = &self.hardware {
-                let _ = hardware.heci.acknowledge_in_reset();
-            }
-        }
         if before != after && (is_news(before) || is_news(after)) {
             dev.publish.schedule();
         }
         self.arm(dev);
+    }
+
+    /// The firmware's ready interrupt ends the back-off. It comes only if none is left pending, and
+    /// only counts if the firmware was not ready before.
+    fn look_before_back_off(&self) -> Event {
+        let fw_csr = match &self.hardware {
+            Some(hardware) => hardware.heci.acknowledge_in_reset(),
+            None => Err(Fault::Absent),
+        };
+        fw_csr.map_or_else(Event::Broken, |fw_csr| Event::Ready(fw_csr.rdy()))
+    }
+
+    /// The link is broken. Firmware that has reset itself may have left anything in memory, so that
+    /// is asked first.
+    pub(super) fn broken(&mut self, dev: &Issei, fault: Fault) {
+        let counters = matches!(
+            fault,
+            Fault::HostToFirmwareCounter { .. } | Fault::FirmwareToHostCounter { .. }
+        );
+        let fault = match counters {
+            true => self.check_ready().err().unwrap_or(fault),
+            false => fault,
+        };
+        self.run(dev, Event::Broken(fault));
     }
 
     fn act(&mut self, action: Action) -> Result<(), Fault> {
@@ -222,7 +257,7 @@ impl Link {
             State::HwReady | State::Setup | State::BackOff => self.look_in_reset(dev),
             State::Start | State::ClientEnum | State::Done => {
                 if let Err(fault) = self.serve_interrupt(dev) {
-                    self.run(dev, Event::Broken(fault));
+                    self.broken(dev, fault);
                 }
             }
         }
@@ -231,12 +266,11 @@ impl Link {
     /// The timer.
     pub(crate) fn timer(&mut self, dev: &Issei) {
         match self.machine.state() {
-            State::Stopped | State::Absent => {}
+            State::Stopped | State::BackOff | State::Absent => {}
             State::HwReady | State::Setup => self.look_in_reset(dev),
-            State::BackOff => {}
             State::Start | State::ClientEnum | State::Done => {
                 if let Err(fault) = self.serve_timer(dev) {
-                    self.run(dev, Event::Broken(fault));
+                    self.broken(dev, fault);
                 }
             }
         }
@@ -259,12 +293,12 @@ impl Link {
                     Err(fault) => Event::Broken(fault),
                 }
             }
-            Ok(fw_csr) => Event::Ready(fw_csr.rdy() && !fw_csr.rst()),
+            Ok(fw_csr) => Event::Ready(fw_csr.rdy()),
             Err(fault) => Event::Broken(fault),
         };
         self.run(dev, event);
         if self.bus_request.is_some() {
-            self.submit(dev);
+            self.submit(dev, None);
         }
     }
 
@@ -279,56 +313,64 @@ impl Link {
             return Ok(());
         }
         self.acknowledge(found.consumed || found.published);
-        self.after_acknowledge(dev, found)
-    }
-
-    /// What follows the write that acknowledges an interrupt. That write may have cleared a newer
-    /// interrupt than the one it was meant for; and an interrupt that brought nothing may tell of a
-    /// reset. Reading `FW_CSR_HA` settles both, and is not needed when nothing more can be due.
-    fn after_acknowledge(&mut self, dev: &Issei, mut found: Found) -> Result<(), Fault> {
-        if !found.moved || self.is_owed() {
-            self.check_ready()?;
-            let again = self.look(dev)?;
-            if again.consumed || again.published {
-                self.ring();
-            }
-            found.moved |= again.moved;
-        }
-        if found.moved {
+        if self.after_acknowledge(dev, found)? {
             self.note_traffic(dev);
         }
         Ok(())
     }
 
+    /// What follows the write that acknowledges an interrupt. That write may have cleared a newer
+    /// interrupt than the one it was meant for; and an interrupt that brought nothing may tell of a
+    /// reset. Reading `FW_CSR_HA` settles both, and is not needed when nothing more can be due.
+    ///
+    /// Returns whether anything moved.
+    fn after_acknowledge(&mut self, dev: &Issei, found: Found) -> Result<bool, Fault> {
+        if found.moved && !self.is_owed() {
+            return Ok(true);
+        }
+        self.check_ready()?;
+        let again = self.look(dev)?;
+        if again.consumed || again.published {
+            self.ring();
+        }
+        Ok(found.moved || again.moved)
+    }
+
     fn serve_timer(&mut self, dev: &Issei) -> Result<(), Fault> {
         let look = self.poll.expired();
         let found = self.look(dev)?;
-        if found.consumed || found.published {
-            self.ring();
-        }
-        if found.consumed {
-            self.statistics.counters.rescued = self.statistics.counters.rescued.wrapping_add(1);
-        }
-        if look == Look::Registers {
-            self.check_ready()?;
+        let counters = &mut self.statistics.counters;
+        counters.rescued = counters.rescued.wrapping_add(u64::from(found.consumed));
+
+        let mut moved = found.moved;
+        if found.left {
+            // The work item acknowledges.
+            if found.published {
+                self.ring();
+            }
+        } else if moved || look == Look::Registers {
+            // An interrupt that was lost has left `IS` set, and none comes until it is cleared.
+            self.acknowledge(found.consumed || found.published);
+            moved = self.after_acknowledge(dev, found)?;
         }
         let now = dev.now();
         if !self.h2f_free && now.saturating_sub(self.sent_at) >= WRITE_LIMIT_NS {
             return Err(Fault::WriteStuck);
         }
         let owed = self.is_owed();
-        let next = if found.moved {
-            self.poll.traffic(now, owed)
-        } else {
-            self.poll.nothing(now, owed)
+        let next = match moved {
+            true => self.poll.traffic(now, owed),
+            false => self.poll.nothing(now, owed),
         };
         dev.arm_at(next);
         Ok(())
     }
 
-    /// Sends what can be sent now, after a message was queued.
-    pub(crate) fn submit(&mut self, dev: &Issei) {
-        let sent = self.see_consumed().and_then(|()| self.send_next(dev));
+    /// Sends what can be sent now, after the writer of `current` has queued a message.
+    pub(crate) fn submit(&mut self, dev: &Issei, current: Option<usize>) {
+        let sent = self
+            .see_consumed()
+            .and_then(|()| self.send_next(dev, current));
         match sent {
             Ok(published) => {
                 if published {
@@ -336,7 +378,7 @@ impl Link {
                 }
                 self.note_traffic(dev);
             }
-            Err(fault) => self.run(dev, Event::Broken(fault)),
+            Err(fault) => self.broken(dev, fault),
         }
     }
 
@@ -359,11 +401,6 @@ impl Link {
         }
     }
 
-    /// Whether a message that is written now goes out at once.
-    pub(crate) fn can_write(&self) -> bool {
-        self.h2f_free && !self.clients.has_queued()
-    }
-
     /// Whether the firmware owes anything: an answer, or to take a message.
     fn is_owed(&self) -> bool {
         !self.h2f_free
@@ -381,17 +418,22 @@ impl Link {
     /// Arms the timer for what the state machine waits for.
     fn arm(&mut self, dev: &Issei) {
         let now = dev.now();
+        let deadline = self.machine.deadline();
+        let deadline = deadline.map(|ms| ms.saturating_mul(NS_PER_MS));
         match self.machine.state() {
             State::HwReady | State::Setup => {
-                dev.arm_at(Some(now.saturating_add(BRING_UP_PERIOD_NS)));
+                let period = now.saturating_add(BRING_UP_PERIOD_NS);
+                dev.arm_at(deadline.map(|deadline| deadline.min(period)));
             }
-            State::BackOff => {
-                let deadline = self.machine.deadline();
-                dev.arm_at(deadline.map(|ms| ms.saturating_mul(NS_PER_MS)));
-            }
+            State::BackOff | State::Absent => dev.arm_at(deadline),
             _ => {}
         }
     }
+}
+
+/// Whether the firmware knows of the shared memory and uses it.
+fn has_memory(state: State) -> bool {
+    matches!(state, State::Start | State::ClientEnum | State::Done)
 }
 
 /// Whether users hear of entering and of leaving this state.

@@ -20,7 +20,6 @@ use kernel::{
 };
 
 use crate::{
-    debugfs,
     device::Issei,
     ham::link::Event,
     heci::Heci,
@@ -33,11 +32,13 @@ use crate::{
             self,
             Class, //
         },
+        debugfs,
         deferred::Enabled,
         irq::request_msi,
         pci::{
             enable,
             Adapter,
+            BusMaster,
             Channel,
             Recover,
             Verdict, //
@@ -104,21 +105,31 @@ impl Drop for Presence {
     }
 }
 
+/// Frees the registers and the shared memory when it is dropped.
+struct Attachment(Device);
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        self.0.detach();
+    }
+}
+
 /// What exists while the driver is bound to a function.
 ///
 /// Fields are dropped in this order: first nothing new is published, then users see nothing any
 /// more, then those who wait are woken and the hardware is quiesced, then what drives it ends. The
-/// interrupt is freed after that.
+/// shared memory is freed when the device cannot reach it any more, and the interrupt after that.
 #[pin_data]
 pub(crate) struct Bound<'bound> {
     _publish: Enabled<ClassDevice<Issei>, Work<ClassDevice<Issei>>>,
     _publication: Publication,
-    #[pin]
-    _debugfs: debugfs::Directory,
+    _debugfs: debugfs::Directory<Issei>,
     _chardev: chardev::Registration<'bound, Issei>,
     presence: Presence,
     _timer: Enabled<ClassDevice<Issei>, Timer<ClassDevice<Issei>>>,
     _receive_large: Enabled<ClassDevice<Issei>, Work<ClassDevice<Issei>>>,
+    _bus_master: BusMaster<'bound>,
+    _attachment: Attachment,
 }
 
 impl Bound<'_> {
@@ -140,7 +151,7 @@ impl pci::Driver for IsseiDriver {
         _info: Option<&'bound Self::IdInfo>,
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pin_init::pin_init_scope(move || {
-            enable(pdev)?;
+            let bus_master = enable(pdev)?;
             let hardware = Hardware {
                 heci: Heci::new(pdev)?,
                 shm: Arc::new(SharedMemory::new(pdev)?, GFP_KERNEL)?,
@@ -150,11 +161,13 @@ impl pci::Driver for IsseiDriver {
             request_msi(pdev, MODULE_NAME, Interrupt(dev.clone()))?;
 
             Ok(try_pin_init!(Bound {
+                _attachment: Attachment(dev.clone()),
+                _bus_master: bus_master,
                 presence: Presence(dev.clone()),
                 _timer: Enabled::new(dev.clone(), |dev| &dev.timer)?,
                 _receive_large: Enabled::new(dev.clone(), |dev| &dev.receive_large)?,
                 _chardev: chardev::Registration::new(pdev.as_ref(), dev.clone())?,
-                _debugfs <- debugfs::create(&dev),
+                _debugfs: debugfs::Directory::new(&dev),
                 _publication: Publication(dev.clone()),
                 _publish: {
                     let enabled = Enabled::new(dev.clone(), |dev| &dev.publish)?;

@@ -39,10 +39,13 @@ use kernel::{
     }, //
 };
 
-use crate::ham::wire::{
-    Header,
-    SetupRequest,
-    HEADER_SIZE, //
+use crate::ham::{
+    fault::Fault,
+    wire::{
+        Header,
+        SetupRequest,
+        HEADER_SIZE, //
+    }, //
 };
 
 /// Bytes of each of the two message sections.
@@ -117,8 +120,9 @@ impl SharedMemory {
     pub(crate) fn clear(&self) {
         // SAFETY:
         // - By the invariant of `Coherent`, the pointer is valid and aligned for the whole type.
-        // - All zeroes is a valid `Layout`. No reference to it exists: everything else here goes
-        //   through `Io`. That the device may write at the same time makes the result the device's.
+        // - All zeroes is a valid `Layout`, and no reference to it exists: everything else here
+        //   copies through `Io`. The firmware, and a copy of a message that a reset makes void, may
+        //   race with this. What they get is not used: the copy is dropped with its generation.
         unsafe { self.0.as_mut_ptr().write_bytes(0, 1) };
         // The firmware is told of this memory by a register write that follows.
         dma_mb(Write);
@@ -142,14 +146,22 @@ impl SharedMemory {
     ///
     /// # Errors
     ///
-    /// - `ERANGE`: `payload` is longer than [`PAYLOAD_MAX`]; nothing is published.
-    pub(crate) fn send(&self, header: &Header, payload: &[u8], wr: u32) -> Result {
-        let end = HEADER_SIZE.checked_add(payload.len()).ok_or(ERANGE)?;
-        io_project!(self.0, .h2f[try: HEADER_SIZE..end]).copy_from_slice(payload);
-        io_project!(self.0, .h2f[build: ..HEADER_SIZE]).copy_from_slice(&header.to_bytes());
+    /// - [`Fault::MessageLength`]: `payload` is longer than [`PAYLOAD_MAX`]; nothing is published.
+    pub(crate) fn send(&self, header: &Header, payload: &[u8], wr: u32) -> Result<(), Fault> {
+        self.write(header, payload)
+            .map_err(|_| Fault::MessageLength {
+                length: header.length,
+            })?;
         // The message must be visible before the counter that announces it.
         dma_mb(Write);
         io_write!(self.0, .control.h2f_wr, wr);
+        Ok(())
+    }
+
+    fn write(&self, header: &Header, payload: &[u8]) -> Result {
+        let end = HEADER_SIZE.checked_add(payload.len()).ok_or(ERANGE)?;
+        io_project!(self.0, .h2f[try: HEADER_SIZE..end]).copy_from_slice(payload);
+        io_project!(self.0, .h2f[build: ..HEADER_SIZE]).copy_from_slice(&header.to_bytes());
         Ok(())
     }
 

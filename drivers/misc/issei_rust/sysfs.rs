@@ -164,6 +164,8 @@ pub(crate) fn publish(dev: &ClassDevice<Issei>) {
         Ok(snapshot) => snapshot,
         Err(error) => {
             dev_err!(dev, "cannot show the state of the link: {error:?}\n");
+            published.clients.clear();
+            published.up = None;
             return;
         }
     };
@@ -225,13 +227,15 @@ impl Published {
             return;
         }
         let Some(fault) = snapshot.fault else { return };
+        if !matches!(snapshot.state, State::BackOff | State::Absent) || !self.log.take(dev) {
+            return;
+        }
         match snapshot.state {
             State::BackOff => dev_err!(
                 dev,
                 "link does not come up: {fault}; trying again after 1 s and up to 60 s, or when told to by the reset file\n"
             ),
-            State::Absent => dev_err!(dev, "device does not answer: {fault}\n"),
-            _ => return,
+            _ => dev_err!(dev, "device does not answer: {fault}; trying again\n"),
         }
         self.told = Some(snapshot.state);
     }
@@ -300,7 +304,7 @@ impl Issei {
     /// - `EBUSY`: the device sleeps or is shut down.
     pub(crate) fn request_reset(&self) -> Result {
         let mut link = self.link.lock();
-        if link.is_detached() {
+        if link.is_removed() {
             return Err(ENODEV);
         }
         if link.machine().state() == State::Stopped {

@@ -254,7 +254,7 @@ fn failures_are_forgotten_when_the_link_was_up_for_ten_seconds() {
 fn a_firmware_that_resets_itself_while_the_link_is_up_is_followed_without_a_pause() {
     for event in [Event::Ready(false), Event::Broken(Fault::FirmwareReset)] {
         let mut link = up(0);
-        for now in 1..=32 {
+        for now in 1..=128 {
             assert_eq!(link.step(now, event), Action::Reset);
             assert_eq!(link.fault(), Some(Fault::FirmwareReset));
             assert_eq!(link.failures(), 0);
@@ -266,16 +266,17 @@ fn a_firmware_that_resets_itself_while_the_link_is_up_is_followed_without_a_paus
 #[test]
 fn a_firmware_that_resets_itself_again_and_again_is_followed_once_a_second() {
     let mut link = up(0);
-    for now in 1..=32 {
+    for now in 1..=128 {
         assert_eq!(link.step(now, Event::Ready(false)), Action::Reset);
         bring_up(&mut link, now);
     }
     for failures in [1, 2] {
-        assert_eq!(link.step(40, Event::Ready(false)), Action::Reset);
+        assert_eq!(link.step(140, Event::Ready(false)), Action::Reset);
         assert_eq!(link.failures(), failures);
-        bring_up(&mut link, 40);
+        bring_up(&mut link, 140);
     }
-    for (now, seconds) in [(50, 1), (10_000, 2), (20_000, 4), (30_000, 8)] {
+    let mut now = 150;
+    for seconds in [1, 2, 4, 8] {
         assert_eq!(link.step(now, Event::Ready(false)), Action::None);
         assert_eq!(link.deadline(), Some(now + seconds * 1_000));
         assert_eq!(link.step(now + 10, Event::Ready(true)), Action::None);
@@ -283,25 +284,34 @@ fn a_firmware_that_resets_itself_again_and_again_is_followed_once_a_second() {
         assert_eq!(link.deadline(), Some(soon));
         assert_eq!(link.step(soon, Event::Tick), Action::Reset);
         bring_up(&mut link, soon);
+        now = soon + 1;
     }
-    // A link that lasts makes good for all of it.
-    assert_eq!(link.step(60_000, Event::Ready(false)), Action::Reset);
+    // Two tenths of a second make good for two resets, and ten seconds for all.
+    assert_eq!(link.step(now + 250, Event::Ready(false)), Action::Reset);
+    bring_up(&mut link, now + 250);
+    assert_eq!(link.step(now + 10_250, Event::Ready(false)), Action::Reset);
     assert_eq!(link.failures(), 0);
-    bring_up(&mut link, 60_000);
-    assert_eq!(link.step(60_001, Event::Ready(false)), Action::Reset);
-    assert_eq!(link.failures(), 0);
+    bring_up(&mut link, now + 10_250);
+    for at in 0..128 {
+        assert_eq!(
+            link.step(now + 10_251 + at, Event::Ready(false)),
+            Action::Reset
+        );
+        assert_eq!(link.failures(), 0);
+        bring_up(&mut link, now + 10_251 + at);
+    }
 }
 
 #[test]
 fn another_fault_begins_the_count_of_firmware_resets_anew() {
     let mut link = up(0);
-    for now in 1..=32 {
+    for now in 1..=128 {
         assert_eq!(link.step(now, Event::Ready(false)), Action::Reset);
         bring_up(&mut link, now);
     }
-    assert_eq!(link.step(33, STUCK), Action::Reset);
-    bring_up(&mut link, 33);
-    assert_eq!(link.step(34, Event::Ready(false)), Action::Reset);
+    assert_eq!(link.step(129, STUCK), Action::Reset);
+    bring_up(&mut link, 129);
+    assert_eq!(link.step(130, Event::Ready(false)), Action::Reset);
     assert_eq!(link.failures(), 0);
 }
 

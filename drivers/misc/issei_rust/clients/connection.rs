@@ -44,12 +44,15 @@ impl Message {
 
 /// Where the message of a writer stands.
 pub(crate) enum Outgoing {
-    /// No writer.
+    /// There is none.
     None,
-    /// Waits for the host-to-firmware section.
-    Queued(Message),
-    /// Lies in shared memory. The writer has yet to notice, and to free the buffer if there is one.
-    Sent(Option<Buffer>),
+    /// Waits for the host-to-firmware section, and its writer with it or not.
+    Queued {
+        message: Message,
+        writer_waits: bool,
+    },
+    /// Lies in shared memory, which the writer that waited has yet to notice.
+    Sent,
 }
 
 /// A file's end of a connection to a firmware client.
@@ -60,7 +63,8 @@ pub(crate) struct Connection {
     pub(super) host_id: u16,
     /// Longest payload, in bytes: the client's MTU or what a section holds.
     pub(super) limit: usize,
-    /// The connection's one message buffer, of `limit` bytes, while no message is in it.
+    /// The connection's one message buffer, of `limit` bytes, while no message is in it. [`None`]
+    /// while a message is queued.
     pub(super) spare: Option<Buffer>,
     /// A message that nobody has read yet.
     pub(super) unread: Option<Message>,
@@ -87,7 +91,8 @@ impl Connection {
 
     /// Gives a buffer to the connection, or back to the caller, who frees it outside of the lock.
     pub(crate) fn give_spare(&mut self, buffer: Buffer) -> Option<Buffer> {
-        if self.spare.is_none() && buffer.len() >= self.limit {
+        let queued = matches!(self.outgoing, Outgoing::Queued { .. });
+        if !queued && self.spare.is_none() && buffer.len() >= self.limit {
             self.spare = Some(buffer);
             None
         } else {
@@ -143,8 +148,6 @@ pub(crate) struct Endpoint {
     /// Where readers, writers and pollers of the file wait.
     pub(super) wait: Arc<PollCondVarBox>,
     pub(super) state: State,
-    /// Whether a poller was told that a write would have to wait.
-    pub(super) wants_to_write: bool,
 }
 
 impl Endpoint {
@@ -153,7 +156,6 @@ impl Endpoint {
         Self {
             wait,
             state: State::Idle,
-            wants_to_write: false,
         }
     }
 

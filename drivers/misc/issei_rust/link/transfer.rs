@@ -72,7 +72,7 @@ impl Link {
         }
         let was_free = self.h2f_free;
         self.see_consumed()?;
-        found.published = self.send_next(dev)?;
+        found.published = self.send_next(dev, None)?;
         found.moved = found.consumed || found.published || was_free != self.h2f_free;
         Ok(found)
     }
@@ -104,9 +104,13 @@ impl Link {
 
         let slot = if header.is_bus()? {
             if self.machine.state() != State::ClientEnum {
+                if length > START_RESPONSE_MAX {
+                    return Err(Fault::MessageLength {
+                        length: header.length,
+                    });
+                }
                 let mut payload = [0; START_RESPONSE_MAX];
-                let payload = payload.get_mut(..length.min(START_RESPONSE_MAX));
-                let payload = payload.unwrap_or_default();
+                let payload = payload.get_mut(..length).unwrap_or_default();
                 copy(&shm, payload, &header)?;
                 return self.start_response(dev, payload).map(|()| true);
             }
@@ -131,10 +135,10 @@ impl Link {
                     Ok(mut buffer) => {
                         copy(&shm, buffer.get_mut(..length).unwrap_or_default(), &header)?;
                         let message = Message::new(buffer, length);
-                        // The recipient was found a moment ago, under this same lock.
+                        // The recipient was found a moment ago, under this same lock: it takes it.
                         let _ = self.clients.deliver(slot, header.host_id, message);
                     }
-                    Err(_) => self.clients.drop_connection(slot, |u| &mut u.no_memory),
+                    Err(_) => self.clients.no_memory(slot, header.host_id),
                 }
                 self.consume();
                 Ok(true)
@@ -186,7 +190,7 @@ impl Link {
                 self.run(dev, Event::ClientsDone);
             }
             self.see_consumed()?;
-            let published = self.send_next(dev)?;
+            let published = self.send_next(dev, None)?;
             self.acknowledge(true);
             let found = Found {
                 consumed: true,
@@ -194,15 +198,16 @@ impl Link {
                 moved: true,
                 left: false,
             };
-            self.after_acknowledge(dev, found)
+            self.after_acknowledge(dev, found).map(|_| ())
         });
         if let Err(fault) = finished {
-            self.run(dev, Event::Broken(fault));
+            self.broken(dev, fault);
         }
     }
 
-    /// Publishes the message that waits longest, if the section is free.
-    pub(super) fn send_next(&mut self, dev: &Issei) -> Result<bool, Fault> {
+    /// Publishes the message that waits longest, if the section is free. `current` is the slot of a
+    /// writer who calls.
+    pub(super) fn send_next(&mut self, dev: &Issei, current: Option<usize>) -> Result<bool, Fault> {
         let Some(hardware) = &self.hardware else {
             return Ok(false);
         };
@@ -223,24 +228,19 @@ impl Link {
                     length: request.len() as u32,
                     ..Header::default()
                 };
-                send(&header, request).map(|()| Some(header))
+                send(&header, request)?;
+                Some(header)
             }
-            None => self.clients.send_next(send),
+            None => self.clients.send_next(current, send)?,
         };
-        match header {
-            Ok(Some(header)) => {
-                let now = dev.now();
-                self.h2f_free = false;
-                self.sent_at = now;
-                self.statistics.message(now, Direction::ToFirmware, &header);
-                Ok(true)
-            }
-            Ok(None) => {
-                self.clients.wake_writers();
-                Ok(false)
-            }
-            Err(_) => Err(Fault::MessageLength { length: u32::MAX }),
-        }
+        let Some(header) = header else {
+            return Ok(false);
+        };
+        let now = dev.now();
+        self.h2f_free = false;
+        self.sent_at = now;
+        self.statistics.message(now, Direction::ToFirmware, &header);
+        Ok(true)
     }
 
     fn consume(&mut self) {

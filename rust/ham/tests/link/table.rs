@@ -29,9 +29,10 @@ pub(super) const STATES: [State; 8] = [
 /// | `fail` | one failure more: resets, from the third in a row on backs off |
 /// | `lost` | resets and forgets failures, if the link was up for 10 s; `fail` otherwise |
 /// | `self` | the firmware reset itself while the link was up: resets; failures are forgotten, unless \
-///   this is the 33rd time in a row that the link was up for less than 10 s: `fail` |
+///   this is the 129th time in a row that the link was up for less than 10 s, each 100 ms of which \
+///   take back one time: `fail` |
 /// | `edge` | if the firmware was not ready before and is now: goes on with `setup` where it was only \
-///   late, resets otherwise; the failures stay. After 33 times as above: waits for at most 1 s more |
+///   late, resets otherwise; the failures stay. After 129 times as above: waits for at most 1 s more |
 /// | `again` | resets; the failures stay |
 /// | `quiet` | quiesces; nothing is waited for |
 /// | `gone` | one failure more: backs off |
@@ -138,14 +139,14 @@ impl Reference {
                 self.flaps = 0;
                 self.fail(now, fault)
             }
-            "self" if self.flaps < 32 => {
-                self.flaps += 1;
+            "self" => {
+                let made_good = (now.saturating_sub(self.up_at) / 100) as u32;
+                self.flaps = self.flaps.min(128).saturating_sub(made_good) + 1;
+                if self.flaps > 128 {
+                    return self.fail(now, fault);
+                }
                 self.fault = Some(fault);
                 self.reset(now, 0)
-            }
-            "self" => {
-                self.flaps = 33;
-                self.fail(now, fault)
             }
             "fail" => self.fail(now, fault),
             "edge" => {
@@ -153,7 +154,7 @@ impl Reference {
                     std::mem::replace(&mut self.firmware_ready, event == Event::Ready(true));
                 match (self.firmware_ready && !before, self.fault) {
                     (false, _) => Action::None,
-                    (true, _) if self.flaps > 32 => {
+                    (true, _) if self.flaps > 128 => {
                         self.deadline = self.deadline.map(|at| at.min(now + 1_000));
                         Action::None
                     }
