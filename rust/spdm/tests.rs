@@ -2,5 +2,6 @@
 
 //! Tests of the mounted files.
 
+mod flows;
 mod support;
 mod vectors;
