@@ -8,7 +8,7 @@
 #include <limits.h>
 
 #include "kselftest_harness.h"
-#include "issei.h"
+#include "issei_util.h"
 
 #define PCI "/sys/bus/pci/"
 #define ROUNDS 20

@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 
 #include "kselftest_harness.h"
-#include "issei.h"
+#include "issei_util.h"
 
 #define ROUNDS 1000
 #define WARM_UP 100

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "issei.h"
+#include "issei_util.h"
 
 /* The module of @driver is in the kernel, or was found and loaded. */
 int driver_load(const char *driver)

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "issei.h"
+#include "issei_util.h"
 
 int uevent_open(void)
 {

@@ -8,7 +8,7 @@
 #define ISSEI_FIXTURE_H
 
 #include "kselftest_harness.h"
-#include "issei.h"
+#include "issei_util.h"
 
 FIXTURE(issei)
 {

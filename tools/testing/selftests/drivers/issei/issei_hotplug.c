@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "kselftest_harness.h"
-#include "issei.h"
+#include "issei_util.h"
 
 #define QMP "/dev/virtio-ports/qmp"
 #define UNPLUG_MS 20000		/* the guest waits 5 s before it lets go of a slot */

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "issei.h"
+#include "issei_util.h"
 
 #define ANSWER_MS 5000
 

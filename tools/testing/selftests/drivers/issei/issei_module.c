@@ -4,7 +4,7 @@
 #include <sys/syscall.h>
 
 #include "kselftest_harness.h"
-#include "issei.h"
+#include "issei_util.h"
 
 FIXTURE(module)
 {

@@ -4,7 +4,7 @@
  * only then the driver is unbound. The last program of a boot: the device stays away.
  */
 #include "kselftest_harness.h"
-#include "issei.h"
+#include "issei_util.h"
 
 #define NOTICE_MS 10000		/* a driver that nobody tells finds out by its own time limits */
 

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "issei.h"
+#include "issei_util.h"
 
 /* The file's text with its NUL; its length, or -errno. */
 ssize_t file_read(const char *path, char *buf, size_t size)

@@ -3,7 +3,7 @@
 #include <limits.h>
 
 #include "kselftest_harness.h"
-#include "issei.h"
+#include "issei_util.h"
 
 FIXTURE(two)
 {

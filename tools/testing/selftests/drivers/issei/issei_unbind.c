@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 
 #include "kselftest_harness.h"
-#include "issei.h"
+#include "issei_util.h"
 
 #define PCI "/sys/bus/pci/"
 

@@ -3,8 +3,8 @@
  * What the tests of the drivers behind /dev/issei<N> share. Calls return what the
  * system call returned, or -errno, so that one comparison checks both.
  */
-#ifndef ISSEI_H
-#define ISSEI_H
+#ifndef ISSEI_UTIL_H
+#define ISSEI_UTIL_H
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -13,8 +13,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <linux/issei.h>
+
 #include "kselftest.h"
-#include "issei_uapi.h"
+
+/* not in <linux/issei.h>: Intel's user library defines it */
+#ifndef IOCTL_ISSEI_DRIVER_STATUS
+#define IOCTL_ISSEI_DRIVER_STATUS _IOR('H', 0x03, __u32)
+#endif
+#define ISSEI_STATUS_IN_RESET	0x1
+#define ISSEI_STATUS_RESETS(s)	(((s) >> 8) & 0xff)	/* since the driver was bound */
 
 #define ISSEI_MAX_FILES		255
 #define ISSEI_SECTION		65536
@@ -133,4 +141,4 @@ uint64_t driver_thread_switches(void);
 		}								\
 	} while (0)
 
-#endif /* ISSEI_H */
+#endif /* ISSEI_UTIL_H */
