@@ -72,6 +72,8 @@ struct Assembly {
     total: usize,
     /// Length of the message that chunk 0 came in, and so of all but the last.
     size: usize,
+    /// Whether it is long only together with CHUNK_SEND_ACK around it.
+    wrapped: bool,
 }
 
 pub(super) struct Exchange<B> {
@@ -318,6 +320,7 @@ impl<B: DerefMut<Target = [u8]>> Exchange<B> {
                     received: 0,
                     total: 0,
                     size: 0,
+                    wrapped: chunked,
                 },
             )?,
             _ => return Err(self.refusal(&response)),
@@ -451,7 +454,7 @@ impl<B: DerefMut<Target = [u8]>> Exchange<B> {
             return Err(reader.error(Field::ChunkSeqNo, Reason::Differs));
         }
         if let Some(total) = chunk.large_size {
-            assembly.total = self.check_total(rules, &reader, total)?;
+            assembly.total = self.check_total(rules, &reader, total, assembly.wrapped)?;
             assembly.size = size;
         }
         let data = chunk.data.len();
@@ -486,9 +489,15 @@ impl<B: DerefMut<Target = [u8]>> Exchange<B> {
         Ok(self.complete(received))
     }
 
-    fn check_total(&self, rules: &Rules, reader: &Reader<'_>, total: u32) -> Result<usize, Error> {
+    fn check_total(
+        &self,
+        rules: &Rules,
+        reader: &Reader<'_>,
+        total: u32,
+        wrapped: bool,
+    ) -> Result<usize, Error> {
         let limit = rules.response_max.min(self.buffer.len());
-        let reason = if total <= DATA_TRANSFER_SIZE_MIN {
+        let reason = if total <= DATA_TRANSFER_SIZE_MIN && !wrapped {
             Reason::Below {
                 limit: DATA_TRANSFER_SIZE_MIN,
                 actual: total,
