@@ -17,6 +17,7 @@ use crate::tools::TREE;
 
 const SCRIPT: &str = "tools/testing/vm/guest/demo";
 const EXCHANGE: &str = "tools/testing/vm/guest/exchange.c";
+const SAMPLE: &str = "samples/issei/spdm_versions.c";
 const LIMIT: Duration = Duration::from_secs(90);
 const COMPILE_LIMIT: Duration = Duration::from_secs(60);
 
@@ -27,11 +28,14 @@ pub(crate) fn demo() -> Result<(End, PathBuf)> {
     let out = run::default_out(&env);
     let exchange = env.build().join("exchange");
     compile(&env, EXCHANGE, &exchange)?;
+    let sample = env.build().join("spdm_versions");
+    compile(&env, SAMPLE, &sample)?;
     let request = Request {
         modules: vec![module],
         files: vec![
             (env.checkout.join(SCRIPT), "/root/demo".to_owned()),
             (exchange, "/root/exchange".to_owned()),
+            (sample, "/root/spdm_versions".to_owned()),
         ],
         models: vec![String::new()],
         timeout: LIMIT,
