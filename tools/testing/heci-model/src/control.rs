@@ -14,6 +14,8 @@ use crate::counters::Counters;
 use crate::faults::Fault;
 use crate::server::Shared;
 use crate::settings::Change;
+use crate::spdm::algorithms::Asym;
+use crate::spdm::Response;
 use crate::wire::Message;
 
 /// Longest line that is read, in bytes.
@@ -40,6 +42,7 @@ enum Command {
         #[serde(default = "one")]
         count: u64,
         value: Option<u64>,
+        on: Option<Response>,
     },
     Faults {},
     ClearFaults {},
@@ -51,6 +54,17 @@ enum Command {
         status: u32,
         #[serde(default)]
         data: String,
+    },
+    Spdm {
+        #[serde(default)]
+        slot: u8,
+        asym: Option<Asym>,
+    },
+    SpdmSet(Map<String, Value>),
+    SpdmMeasurement {
+        index: u8,
+        r#type: Option<u8>,
+        data: Option<String>,
     },
     Quit {},
 }
@@ -121,10 +135,11 @@ fn run(shared: &Shared, command: Command) -> Result<Map<String, Value>, String> 
             start,
             count,
             value,
+            on,
         } => {
             let fault = Fault::named(&name)
                 .ok_or_else(|| format!("no fault is called {name}; faults lists them"))?;
-            shared.with(|device, _| device.faults().arm(fault, start, count, value))?;
+            shared.with(|device, _| device.faults().arm(fault, start, count, value, on))?;
             Ok(Map::new())
         }
         Command::Faults {} => object(json!({"faults": shared.with(|device, _| {
@@ -149,13 +164,38 @@ fn run(shared: &Shared, command: Command) -> Result<Map<String, Value>, String> 
             status,
             data,
         } => {
-            let payload = bytes(&data).ok_or("data is not a string of hexadecimal bytes")?;
+            let payload = hexadecimal(&data)?;
             let message = Message::new(fw_id, host_id, status, payload);
             shared.with(|device, now| device.send(now, message))?;
             Ok(Map::new())
         }
+        Command::Spdm { slot, asym } => {
+            object(shared.with(|device, _| device.describe_spdm(slot, asym))?)
+        }
+        Command::SpdmSet(change) => {
+            shared.with(|device, _| {
+                let settings = device.spdm_settings();
+                *settings = settings.changed(change)?;
+                Ok::<_, String>(())
+            })?;
+            Ok(Map::new())
+        }
+        Command::SpdmMeasurement {
+            index,
+            r#type,
+            data,
+        } => {
+            let value = data.as_deref().map(hexadecimal).transpose()?;
+            let value = value.as_deref();
+            shared.with(|device, _| device.engine().measurements.set(index, r#type, value))?;
+            Ok(Map::new())
+        }
         Command::Quit {} => Ok(Map::new()),
     }
+}
+
+fn hexadecimal(data: &str) -> Result<Vec<u8>, String> {
+    bytes(data).ok_or_else(|| "data is not a string of hexadecimal bytes".into())
 }
 
 fn object(value: Value) -> Result<Map<String, Value>, String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 
-use crate::clients::FirmwareClient;
+use crate::clients::{FirmwareClient, Reply};
 use crate::config::{ConfigSpace, Power};
 use crate::counters::Counters;
 use crate::csr::{lanes, Lane, Register, Registers};
@@ -15,6 +15,8 @@ use crate::firmware::Firmware;
 use crate::hw::{Clock, Hw, InterruptLine};
 use crate::memory::GuestMemory;
 use crate::settings::{Change, Settings};
+use crate::spdm::algorithms::Asym;
+use crate::spdm::{Connection, Engine};
 use crate::timeline::Timeline;
 use crate::trace::Trace;
 use crate::wire::Message;
@@ -58,6 +60,8 @@ impl Device {
                 faults: Faults::default(),
                 settings,
                 timeline: Timeline::default(),
+                engine: Engine::new(fw_version),
+                link: 0,
             },
             firmware: Firmware::new(fw_version, clients),
             posted: VecDeque::new(),
@@ -260,6 +264,49 @@ impl Device {
         self.firmware.send(&mut self.hw, message)?;
         self.advance(now);
         Ok(())
+    }
+
+    /// A requester outside the guest speaks to the SPDM responder.
+    pub fn spdm(
+        &mut self,
+        now: Duration,
+        connection: &mut Connection,
+        request: &[u8],
+    ) -> Vec<Reply> {
+        self.advance(now);
+        connection.message(&mut self.hw, request)
+    }
+
+    /// What the SPDM responder is.
+    pub fn engine(&mut self) -> &mut Engine {
+        &mut self.hw.engine
+    }
+
+    /// What the SPDM responder is, for people; with the chain of a slot for `asym`, by default the
+    /// one that is preferred.
+    ///
+    /// # Errors
+    ///
+    /// A text for people: there is no such chain.
+    pub fn describe_spdm(&mut self, slot: u8, asym: Option<Asym>) -> Result<Value, String> {
+        let hw = &mut self.hw;
+        let settings = &hw.settings.spdm;
+        let asym = asym.or(settings.asym.first().copied());
+        let asym = asym.ok_or("no algorithm is offered")?;
+        let chain = hw.engine.wanted(settings, slot, asym)?;
+        let hex = |bytes: &Vec<u8>| crate::spdm::hex(bytes);
+        Ok(json!({
+            "slot": slot,
+            "asym": asym,
+            "root": hex(&chain.root),
+            "certificates": chain.certificates.iter().map(hex).collect::<Vec<_>>(),
+            "measurements": hw.engine.measurements.describe(),
+        }))
+    }
+
+    /// Settings of the SPDM responder, from its next GET_VERSION on.
+    pub fn spdm_settings(&mut self) -> &mut crate::spdm::Settings {
+        &mut self.hw.settings.spdm
     }
 
     /// Everything that can be seen of the function.

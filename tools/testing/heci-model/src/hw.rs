@@ -14,6 +14,7 @@ use crate::csr::Registers;
 use crate::faults::{Fault, Faults};
 use crate::memory::GuestMemory;
 use crate::settings::Settings;
+use crate::spdm::{Engine, Response};
 use crate::timeline::Timeline;
 use crate::trace::Trace;
 use crate::wire::Message;
@@ -124,6 +125,10 @@ pub struct Hw {
     pub settings: Settings,
     /// What happens later.
     pub timeline: Timeline<Event>,
+    /// What the SPDM responder is, whoever speaks to it.
+    pub engine: Engine,
+    /// Counts links, so that an answer from outside the model finds out whether its link is gone.
+    pub link: u64,
 }
 
 impl Hw {
@@ -134,7 +139,18 @@ impl Hw {
 
     /// An occurrence of `fault`: its value if it fires now.
     pub fn fault(&mut self, fault: Fault) -> Option<u64> {
-        let value = self.faults.fires(fault)?;
+        let value = self.faults.fires(fault, None);
+        self.fired(fault, value)
+    }
+
+    /// An occurrence of `fault` at an SPDM response of this kind.
+    pub fn fault_on(&mut self, fault: Fault, response: Response) -> Option<u64> {
+        let value = self.faults.fires(fault, Some(response));
+        self.fired(fault, value)
+    }
+
+    fn fired(&mut self, fault: Fault, value: Option<u64>) -> Option<u64> {
+        let value = value?;
         self.note("fault", || json!({"fault": fault, "value": value}));
         Some(value)
     }

@@ -4,7 +4,8 @@
 //!
 //! From the bus inwards: [`server`] speaks vfio-user, [`device`] is the function, [`config`] and
 //! [`csr`] are its registers, [`hw`] is what the firmware stands on, [`firmware`] is the firmware
-//! with the shared memory of [`ham`], the layouts of [`wire`] and the [`clients`].
+//! with the shared memory of [`ham`], the layouts of [`wire`] and the [`clients`], of which
+//! [`spdm`] is one.
 //! [`control`] and [`faults`] are for tests. Facts about the hardware come from the Linux driver
 //! (`drivers/misc/issei`) and its documentation (`Documentation/driver-api/issei`).
 
@@ -23,6 +24,7 @@ pub mod hw;
 pub mod memory;
 pub mod server;
 pub mod settings;
+pub mod spdm;
 pub mod timeline;
 pub mod trace;
 pub mod wire;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{anyhow, Context, Result};
 use clap::Parser;
 
 use heci_model::clients;
@@ -67,6 +67,8 @@ fn fw_version(text: &str) -> Result<FirmwareVersion, String> {
 fn main() -> Result<()> {
     env_logger::init();
     let options = Options::parse();
+    let check = options.settings.spdm.check();
+    check.map_err(|error| anyhow!("--spdm-{}", error.replace('_', "-")))?;
 
     let trace = match &options.trace {
         None => Trace::default(),

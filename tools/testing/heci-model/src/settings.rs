@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+use crate::spdm;
+
 /// When the firmware interrupts the host, besides on a change of its ready state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -41,6 +43,9 @@ pub struct Settings {
     /// Look at the counters this often without a doorbell, 0 for never
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub poll_us: u64,
+    /// What the SPDM responder offers.
+    #[command(flatten)]
+    pub spdm: spdm::Settings,
 }
 
 /// Changes to [`Settings`]; what is absent stays.

@@ -5,6 +5,8 @@
 use std::time::Duration;
 
 use super::{uuid, FirmwareClient, Properties, Reply};
+use crate::hw::Hw;
+use crate::wire::Message;
 
 /// Intel's first test client.
 pub(super) const TEST_4: [u8; 16] = uuid(0x44444444_4444_4444_4444_444444444444);
@@ -41,10 +43,10 @@ impl FirmwareClient for Echo {
         }
     }
 
-    fn message(&mut self, payload: &[u8]) -> Vec<Reply> {
+    fn message(&mut self, _: &mut Hw, request: &Message) -> Vec<Reply> {
         vec![Reply {
             after: self.after,
-            payload: payload.to_vec(),
+            payload: request.payload.clone(),
         }]
     }
 }

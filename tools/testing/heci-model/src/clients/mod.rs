@@ -7,6 +7,11 @@ mod unasked;
 
 use std::time::Duration;
 
+use serde_json::Value;
+
+use crate::hw::Hw;
+use crate::wire::Message;
+
 pub use echo::Echo;
 pub use spdm::Spdm;
 pub use unasked::Unasked;
@@ -45,7 +50,15 @@ pub trait FirmwareClient: Send {
     fn properties(&self) -> Properties;
 
     /// Takes a message of at most its MTU and says what to answer, and when.
-    fn message(&mut self, payload: &[u8]) -> Vec<Reply>;
+    fn message(&mut self, hw: &mut Hw, request: &Message) -> Vec<Reply>;
+
+    /// The firmware was reset.
+    fn reset(&mut self) {}
+
+    /// What the `state` command shows of it.
+    fn state(&self) -> Value {
+        Value::Null
+    }
 }
 
 /// Bytes of a UUID that is written as one number.
@@ -57,7 +70,7 @@ const fn uuid(value: u128) -> [u8; 16] {
 pub fn all(late: Duration) -> Vec<Box<dyn FirmwareClient>> {
     let test = |uuid| Echo::new(uuid, 5120, Duration::ZERO);
     vec![
-        Box::new(Spdm),
+        Box::new(Spdm::default()),
         Box::new(test(echo::TEST_4)),
         Box::new(test(echo::TEST_1)),
         Box::new(Echo::new(echo::BULK, echo::BULK_MTU, Duration::ZERO)),

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use super::{uuid, FirmwareClient, Properties, Reply};
+use crate::hw::Hw;
+use crate::wire::Message;
 
 /// Its UUID begins with "unasked!" in ASCII.
 const UUID: [u8; 16] = uuid(0x756e6173_6b65_6421_8000_000000000003);
@@ -27,23 +29,28 @@ impl FirmwareClient for Unasked {
         }
     }
 
-    fn message(&mut self, payload: &[u8]) -> Vec<Reply> {
-        let argument = |index: usize, default: u32| {
-            let bytes = payload.chunks_exact(4).nth(index);
-            let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-            bytes.map_or(default, u32::from_le_bytes)
-        };
-        let interval = Duration::from_micros(argument(1, 100_000).into());
-        let size = argument(2, 4).clamp(4, MTU) as usize;
-        (0..argument(0, 3).min(COUNT_MAX))
-            .map(|number| {
-                let mut payload = number.to_le_bytes().to_vec();
-                payload.resize(size, 0);
-                let after = interval * (number + 1);
-                Reply { after, payload }
-            })
-            .collect()
+    fn message(&mut self, _: &mut Hw, request: &Message) -> Vec<Reply> {
+        messages(&request.payload)
     }
+}
+
+/// The messages that a request asks for.
+fn messages(request: &[u8]) -> Vec<Reply> {
+    let argument = |index: usize, default: u32| {
+        let bytes = request.chunks_exact(4).nth(index);
+        let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+        bytes.map_or(default, u32::from_le_bytes)
+    };
+    let interval = Duration::from_micros(argument(1, 100_000).into());
+    let size = argument(2, 4).clamp(4, MTU) as usize;
+    (0..argument(0, 3).min(COUNT_MAX))
+        .map(|number| {
+            let mut payload = number.to_le_bytes().to_vec();
+            payload.resize(size, 0);
+            let after = interval * (number + 1);
+            Reply { after, payload }
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -52,7 +59,7 @@ mod tests {
 
     fn ask(arguments: &[u32]) -> Vec<(u128, usize)> {
         let payload: Vec<u8> = arguments.iter().flat_map(|a| a.to_le_bytes()).collect();
-        let replies = Unasked.message(&payload);
+        let replies = messages(&payload);
         let shape = |reply: Reply| (reply.after.as_micros(), reply.payload.len());
         replies.into_iter().map(shape).collect()
     }

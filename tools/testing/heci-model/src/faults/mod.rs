@@ -9,6 +9,8 @@ pub mod apply;
 
 use serde::{Deserialize, Serialize};
 
+use crate::spdm::Response;
+
 /// The point at which a fault is looked for; each arrival there is one occurrence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -31,6 +33,14 @@ pub enum Hook {
     Ready,
     /// Each register read, or write of `H_CSR`.
     Mmio,
+    /// Each SPDM response, or each of one kind.
+    Spdm,
+    /// Each SPDM connection: its ALGORITHMS; the chains stay as they are until the next.
+    SpdmChain,
+    /// Each SPDM response of the kind that the name says.
+    SpdmMessage,
+    /// Each SPDM signature.
+    SpdmSignature,
 }
 
 /// One row of the table.
@@ -153,6 +163,121 @@ faults! {
 
     MmioAllOnes "mmio-all-ones" Mmio "the register reads as all ones"
     ResetStuck "reset-stuck" Mmio "H_CSR.RST cannot be cleared by this write"
+
+    SpdmSilent "spdm-silent" Spdm "the request is neither answered nor acted upon"
+    SpdmLate "spdm-late" Spdm ("ms" = 3000) "the response comes late"
+    SpdmDuplicated "spdm-duplicated" Spdm "the response comes twice"
+    SpdmReplayed "spdm-replayed" Spdm "the response is the one of this kind before; fires without effect if there was none"
+    SpdmBusy "spdm-busy" Spdm "ERROR Busy"
+    SpdmError "spdm-error" Spdm ("code" = 0x05) "an ERROR with this code, Unspecified by default"
+    SpdmResynch "spdm-resynch" Spdm "ERROR RequestResynch; the responder has forgotten the connection"
+    SpdmNotReady "spdm-not-ready" Spdm ("RDTExponent" = 10) "ERROR ResponseNotReady; RESPOND_IF_READY gets the response"
+    SpdmNotReadyCode "spdm-not-ready-code" SpdmMessage ("request code" = 0x84) "ResponseNotReady names another request"
+    SpdmNotReadyRdtm "spdm-not-ready-rdtm" SpdmMessage ("RDTM" = 1) "ResponseNotReady has this RDTM"
+    SpdmNotReadyShort "spdm-not-ready-short" SpdmMessage "ResponseNotReady lacks the last byte of its extended data"
+    SpdmWrongVersion "spdm-wrong-version" Spdm ("version" = 0x1f) "the header has another version"
+    SpdmWrongCode "spdm-wrong-code" Spdm ("code" = 0x7e) "the header has another code"
+    SpdmFlipped "spdm-flipped" Spdm ("bit" = 8) "this bit of the response is flipped, counted from the lowest of its first byte"
+    SpdmShort "spdm-short" Spdm ("bytes" = 1) "the response lacks its last bytes"
+    SpdmTruncated "spdm-truncated" Spdm ("bytes" = 0) "only so many bytes of the response are left"
+    SpdmLong "spdm-long" Spdm ("bytes" = 1) "more bytes follow the response"
+
+    SpdmVersionNone "spdm-version-none" SpdmMessage "VERSION lists none"
+    SpdmVersionOnly "spdm-version-only" SpdmMessage ("entry" = 0x1000) "VERSION lists only this entry"
+    SpdmVersionCount "spdm-version-count" SpdmMessage ("count" = 255) "VERSION counts other entries than it carries"
+
+    SpdmCapabilitiesFlags "spdm-capabilities-flags" SpdmMessage ("flags" = 0x36) "CAPABILITIES has these flags"
+    SpdmCapabilitiesExponent "spdm-capabilities-exponent" SpdmMessage ("CTExponent" = 32) "CAPABILITIES has this CTExponent"
+    SpdmCapabilitiesTransfer "spdm-capabilities-transfer" SpdmMessage ("bytes" = 41) "CAPABILITIES has this DataTransferSize"
+    SpdmCapabilitiesMessage "spdm-capabilities-message" SpdmMessage ("bytes" = 41) "CAPABILITIES has this MaxSPDMmsgSize"
+    SpdmCapabilitiesUnasked "spdm-capabilities-unasked" SpdmMessage "CAPABILITIES has the algorithms block that nobody asked for"
+    SpdmCapabilitiesNoBlock "spdm-capabilities-no-block" SpdmMessage "CAPABILITIES says that the algorithms block is there, if it was asked for, but it is not"
+
+    SpdmAlgorithmsAsym "spdm-algorithms-asym" SpdmMessage ("bits" = 0x90) "ALGORITHMS selects these signature algorithms, two by default"
+    SpdmAlgorithmsHash "spdm-algorithms-hash" SpdmMessage ("bits" = 0x03) "ALGORITHMS selects these hash algorithms, two by default"
+    SpdmAlgorithmsMeasurementHash "spdm-algorithms-measurement-hash" SpdmMessage ("bits" = 0x06) "ALGORITHMS selects these measurement hashes, two by default"
+    SpdmAlgorithmsSpecification "spdm-algorithms-specification" SpdmMessage ("bits" = 0x03) "ALGORITHMS selects these measurement specifications, two by default"
+    SpdmAlgorithmsOther "spdm-algorithms-other" SpdmMessage ("bits" = 0x03) "ALGORITHMS selects these other parameters, two opaque data formats by default"
+    SpdmAlgorithmsPostQuantum "spdm-algorithms-post-quantum" SpdmMessage ("bits" = 0x01) "ALGORITHMS selects a post-quantum algorithm (before SPDM 1.4: reserved)"
+    SpdmAlgorithmsExtended "spdm-algorithms-extended" SpdmMessage ("count" = 1) "ALGORITHMS counts extended algorithms that it does not carry"
+    SpdmAlgorithmsTable "spdm-algorithms-table" SpdmMessage ("bits" = 0x03) "ALGORITHMS selects these algorithms in every table, two by default"
+    SpdmAlgorithmsUnasked "spdm-algorithms-unasked" SpdmMessage "ALGORITHMS has a table that nobody asked for"
+    SpdmAlgorithmsLength "spdm-algorithms-length" SpdmMessage ("length" = 0xffff) "ALGORITHMS has another Length than it is long"
+
+    SpdmChainLength "spdm-chain-length" SpdmChain ("length" = 0xffff) "the chain has this Length"
+    SpdmChainReserved "spdm-chain-reserved" SpdmChain ("value" = 0xffff) "the chain's reserved field is not 0"
+    SpdmChainRootHash "spdm-chain-root-hash" SpdmChain "the chain has a wrong RootHash"
+    SpdmChainBroken "spdm-chain-broken" SpdmChain ("certificate" = 1) "the signature of this certificate is wrong (0 is the root)"
+    SpdmChainEndEntity "spdm-chain-end-entity" SpdmChain ("certificate" = 1) "this certificate is no certificate authority"
+    SpdmChainNoCertSign "spdm-chain-no-cert-sign" SpdmChain ("certificate" = 1) "this certificate's key may not sign certificates"
+    SpdmChainLeafAuthority "spdm-chain-leaf-authority" SpdmChain "the last certificate is a certificate authority"
+    SpdmChainLeafUsage "spdm-chain-leaf-usage" SpdmChain "the last certificate's key may not sign"
+    SpdmChainSha1 "spdm-chain-sha1" SpdmChain ("certificate" = 1) "this certificate is signed with SHA-1"
+    SpdmChainRsa1024 "spdm-chain-rsa1024" SpdmChain ("certificate" = 1) "this certificate has an RSA key of 1024 bits (not the last)"
+    SpdmChainExpired "spdm-chain-expired" SpdmChain ("certificate" = 2) "this certificate has expired"
+    SpdmChainOtherRoot "spdm-chain-other-root" SpdmChain "the chain is good and ends at another vendor's root"
+    SpdmChainOtherKey "spdm-chain-other-key" SpdmChain "the last certificate is for another key than the one that signs"
+    SpdmChainOtherAlgorithm "spdm-chain-other-algorithm" SpdmChain "the last certificate has a key of another algorithm than was negotiated"
+    SpdmChainReversed "spdm-chain-reversed" SpdmChain "the chain begins with the last certificate and ends with the root"
+    SpdmChainTrailing "spdm-chain-trailing" SpdmChain ("bytes" = 1) "more bytes follow the last certificate, within the chain"
+    SpdmChainCut "spdm-chain-cut" SpdmChain ("bytes" = 1) "the last certificate lacks its last bytes"
+    SpdmChainEmpty "spdm-chain-empty" SpdmChain "the chain has no certificate"
+
+    SpdmDigestsMask "spdm-digests-mask" SpdmMessage ("mask" = 0xff) "DIGESTS says that these slots are provisioned"
+    SpdmDigestsSupported "spdm-digests-supported" SpdmMessage ("mask" = 0) "DIGESTS says that these slots are supported"
+    SpdmDigestsWrong "spdm-digests-wrong" SpdmMessage ("slot" = 0) "the digest of this slot is wrong"
+
+    SpdmCertificateSlot "spdm-certificate-slot" SpdmMessage ("slot" = 7) "CERTIFICATE is for this slot"
+    SpdmCertificatePortion "spdm-certificate-portion" SpdmMessage ("length" = 0xffff) "CERTIFICATE has this PortionLength"
+    SpdmCertificateRemainder "spdm-certificate-remainder" SpdmMessage ("length" = 0xffff) "CERTIFICATE has this RemainderLength"
+    SpdmCertificateEmpty "spdm-certificate-empty" SpdmMessage "CERTIFICATE carries nothing of the chain"
+    SpdmCertificateChanged "spdm-certificate-changed" SpdmMessage ("bit" = 0) "this bit of the portion is flipped, in the transcript too"
+
+    SpdmChallengeSlot "spdm-challenge-slot" SpdmMessage ("slot" = 7) "CHALLENGE_AUTH is for this slot"
+    SpdmChallengeMask "spdm-challenge-mask" SpdmMessage ("mask" = 0) "CHALLENGE_AUTH says that these slots are provisioned"
+    SpdmChallengeChainHash "spdm-challenge-chain-hash" SpdmMessage "CHALLENGE_AUTH has a wrong CertChainHash"
+    SpdmChallengeSummary "spdm-challenge-summary" SpdmMessage "CHALLENGE_AUTH has a wrong measurement summary, if one was asked for"
+    SpdmChallengeContext "spdm-challenge-context" SpdmMessage "CHALLENGE_AUTH does not echo the context (SPDM 1.3)"
+    SpdmChallengeOpaque "spdm-challenge-opaque" SpdmMessage ("bytes" = 1025) "CHALLENGE_AUTH carries opaque data"
+    SpdmChallengeOpaqueLength "spdm-challenge-opaque-length" SpdmMessage ("length" = 1024) "CHALLENGE_AUTH has this OpaqueDataLength"
+
+    SpdmMeasurementsTotal "spdm-measurements-total" SpdmMessage ("total" = 255) "MEASUREMENTS says that there are so many"
+    SpdmMeasurementsCount "spdm-measurements-count" SpdmMessage ("blocks" = 255) "MEASUREMENTS has this NumberOfBlocks"
+    SpdmMeasurementsLength "spdm-measurements-length" SpdmMessage ("length" = 0xff_ffff) "MEASUREMENTS has this MeasurementRecordLength"
+    SpdmMeasurementsSlot "spdm-measurements-slot" SpdmMessage ("slot" = 7) "MEASUREMENTS is for this slot"
+    SpdmMeasurementsChanged "spdm-measurements-changed" SpdmMessage ("value" = 1) "MEASUREMENTS says 0: not looked at, 1: changed, 2: unchanged, 3: reserved"
+    SpdmMeasurementsMissing "spdm-measurements-missing" SpdmMessage "the last block is missing"
+    SpdmMeasurementsTwice "spdm-measurements-twice" SpdmMessage "the first block comes again after the last"
+    SpdmMeasurementsReversed "spdm-measurements-reversed" SpdmMessage "the blocks come in the reverse order"
+    SpdmMeasurementsIndex "spdm-measurements-index" SpdmMessage ("index" = 0xef) "the first block has this index"
+    SpdmMeasurementsSpecification "spdm-measurements-specification" SpdmMessage ("specification" = 2) "the first block has this measurement specification"
+    SpdmMeasurementsBlockSize "spdm-measurements-block-size" SpdmMessage ("size" = 0xffff) "the first block has this MeasurementSize"
+    SpdmMeasurementsType "spdm-measurements-type" SpdmMessage ("type" = 0x7f) "the first block has this type"
+    SpdmMeasurementsValueSize "spdm-measurements-value-size" SpdmMessage ("size" = 0xffff) "the first block has this value size"
+    SpdmMeasurementsValue "spdm-measurements-value" SpdmMessage ("byte" = 0) "the first block's value begins with this byte"
+    SpdmMeasurementsContext "spdm-measurements-context" SpdmMessage "MEASUREMENTS does not echo the context (SPDM 1.3)"
+    SpdmMeasurementsOpaque "spdm-measurements-opaque" SpdmMessage ("bytes" = 1025) "MEASUREMENTS carries opaque data"
+    SpdmMeasurementsOpaqueLength "spdm-measurements-opaque-length" SpdmMessage ("length" = 1024) "MEASUREMENTS has this OpaqueDataLength"
+
+    SpdmSignatureFlipped "spdm-signature-flipped" SpdmSignature ("bit" = 0) "this bit of the signature is flipped"
+    SpdmSignatureZero "spdm-signature-zero" SpdmSignature "the signature is all zeros"
+    SpdmSignatureReversed "spdm-signature-reversed" SpdmSignature "the numbers of the signature are little endian"
+    SpdmSignatureKey "spdm-signature-key" SpdmSignature "another key has signed (RSA: the same, as there is only one)"
+    SpdmSignatureTranscript "spdm-signature-transcript" SpdmSignature "the signature is over VERSION to ALGORITHMS only"
+    SpdmSignatureContext "spdm-signature-context" SpdmSignature "the signature is that of the other message (from SPDM 1.2 on)"
+    SpdmSignatureVersion "spdm-signature-version" SpdmSignature "the signature is that of another version (1.3 for 1.2, otherwise 1.2)"
+    SpdmSignatureBare "spdm-signature-bare" SpdmSignature "the signature has no prefix, as before SPDM 1.2"
+
+    SpdmChunkSequence "spdm-chunk-sequence" SpdmMessage ("number" = 9) "CHUNK_RESPONSE has this sequence number"
+    SpdmChunkHandle "spdm-chunk-handle" SpdmMessage ("handle" = 0xee) "CHUNK_RESPONSE has this handle"
+    SpdmChunkSize "spdm-chunk-size" SpdmMessage ("size" = 0xffff_ffff) "CHUNK_RESPONSE has this ChunkSize"
+    SpdmChunkLargeSize "spdm-chunk-large-size" SpdmMessage ("size" = 0xffff_ffff) "the first CHUNK_RESPONSE has this LargeMessageSize"
+    SpdmChunkShort "spdm-chunk-short" SpdmMessage "CHUNK_RESPONSE carries one byte less than it could"
+    SpdmChunkLastEarly "spdm-chunk-last-early" SpdmMessage "CHUNK_RESPONSE says that it is the last, and it is"
+    SpdmChunkLastNever "spdm-chunk-last-never" SpdmMessage "CHUNK_RESPONSE says that more will come; after the end they are empty"
+    SpdmAckSequence "spdm-ack-sequence" SpdmMessage ("number" = 9) "CHUNK_SEND_ACK has this sequence number"
+    SpdmAckHandle "spdm-ack-handle" SpdmMessage ("handle" = 0xee) "CHUNK_SEND_ACK has this handle"
+    SpdmAckEarlyError "spdm-ack-early-error" SpdmMessage "CHUNK_SEND_ACK refuses the request before its end"
 }
 
 impl Fault {
@@ -172,6 +297,8 @@ pub struct Armed {
     count: u64,
     /// Its argument.
     value: u64,
+    /// The only kind of SPDM response that counts.
+    on: Option<Response>,
     /// Occurrences since it was armed.
     seen: u64,
     /// How often it fired.
@@ -190,13 +317,15 @@ impl Faults {
     ///
     /// # Errors
     ///
-    /// A start of 0, or a value for a fault that takes none.
+    /// A start of 0, a value for a fault that takes none, or a kind of response for a fault that
+    /// does not concern all of them.
     pub fn arm(
         &mut self,
         fault: Fault,
         start: u64,
         count: u64,
         value: Option<u64>,
+        on: Option<Response>,
     ) -> Result<(), String> {
         if start == 0 {
             return Err("start counts from 1".into());
@@ -204,6 +333,9 @@ impl Faults {
         let info = fault.info();
         if value.is_some() && info.value.is_none() {
             return Err(format!("{} takes no value", info.name));
+        }
+        if on.is_some() && info.hook != Hook::Spdm {
+            return Err(format!("{} cannot be told on which response", info.name));
         }
         self.armed.retain(|armed| armed.fault != fault);
         self.armed.push(Armed {
@@ -213,6 +345,7 @@ impl Faults {
             value: value
                 .or(info.value.map(|argument| argument.default))
                 .unwrap_or(0),
+            on,
             seen: 0,
             fired: 0,
         });
@@ -224,9 +357,13 @@ impl Faults {
         self.armed.clear();
     }
 
-    /// An occurrence of `fault`: its value if it fires now.
-    pub fn fires(&mut self, fault: Fault) -> Option<u64> {
+    /// An occurrence of `fault`, at an SPDM response of this kind if it is one that all of them
+    /// have: its value if it fires now.
+    pub fn fires(&mut self, fault: Fault, at: Option<Response>) -> Option<u64> {
         let armed = self.armed.iter_mut().find(|armed| armed.fault == fault)?;
+        if armed.on.is_some() && armed.on != at {
+            return None;
+        }
         armed.seen += 1;
         let over = armed.count != 0 && armed.fired >= armed.count;
         if armed.seen < armed.start || over {
@@ -266,27 +403,38 @@ mod tests {
     #[test]
     fn a_fault_fires_from_start_on_count_times() {
         let mut faults = Faults::default();
-        faults.arm(Fault::SetupShort, 2, 3, None).unwrap();
+        faults.arm(Fault::SetupShort, 2, 3, None, None).unwrap();
         let fired: Vec<bool> = (0..6)
-            .map(|_| faults.fires(Fault::SetupShort).is_some())
+            .map(|_| faults.fires(Fault::SetupShort, None).is_some())
             .collect();
         assert_eq!(fired, [false, true, true, true, false, false]);
-        assert_eq!(faults.fires(Fault::SetupLong), None);
+        assert_eq!(faults.fires(Fault::SetupLong, None), None);
     }
 
     #[test]
     fn a_count_of_zero_fires_for_ever() {
         let mut faults = Faults::default();
-        faults.arm(Fault::SetupStatus, 1, 0, Some(5)).unwrap();
-        assert!((0..1000).all(|_| faults.fires(Fault::SetupStatus) == Some(5)));
+        faults.arm(Fault::SetupStatus, 1, 0, Some(5), None).unwrap();
+        assert!((0..1000).all(|_| faults.fires(Fault::SetupStatus, None) == Some(5)));
     }
 
     #[test]
     fn arming_is_checked() {
         let mut faults = Faults::default();
-        assert!(faults.arm(Fault::SetupShort, 0, 1, None).is_err());
-        assert!(faults.arm(Fault::SetupShort, 1, 1, Some(1)).is_err());
-        assert!(faults.arm(Fault::SetupStatus, 1, 1, None).is_ok());
-        assert_eq!(faults.fires(Fault::SetupStatus), Some(0xff));
+        assert!(faults.arm(Fault::SetupShort, 0, 1, None, None).is_err());
+        assert!(faults.arm(Fault::SetupShort, 1, 1, Some(1), None).is_err());
+        assert!(faults.arm(Fault::SetupStatus, 1, 1, None, None).is_ok());
+        assert_eq!(faults.fires(Fault::SetupStatus, None), Some(0xff));
+    }
+
+    #[test]
+    fn a_fault_of_all_spdm_responses_can_be_told_on_which() {
+        let mut faults = Faults::default();
+        let on = Some(Response::Digests);
+        assert!(faults.arm(Fault::SetupShort, 1, 1, None, on).is_err());
+        faults.arm(Fault::SpdmBusy, 2, 1, None, on).unwrap();
+        let kinds = [Response::Digests, Response::Version, Response::Digests];
+        let fired = kinds.map(|kind| faults.fires(Fault::SpdmBusy, Some(kind)).is_some());
+        assert_eq!(fired, [false, false, true]);
     }
 }

@@ -92,6 +92,7 @@ impl Firmware {
             "firmware_reset",
             || json!({"down_us": down.as_micros() as u64}),
         );
+        self.clients.iter_mut().for_each(|client| client.reset());
         self.go_down(hw, true, down);
         hw.raise();
     }
@@ -116,6 +117,7 @@ impl Firmware {
         self.ham = None;
         self.outgoing.clear();
         self.deaf = false;
+        hw.link += 1;
         hw.timeline.retain(|event| !event.belongs_to_link());
     }
 
@@ -322,9 +324,9 @@ impl Firmware {
                 .collect()
         });
         let rows = self.rows();
-        let clients = rows.iter().map(|row| {
+        let clients = rows.iter().zip(&self.clients).map(|(row, client)| {
             json!({"id": row.id, "uuid": print_uuid(&row.uuid), "version": row.version,
-                "mtu": row.mtu, "flags": row.flags})
+                "mtu": row.mtu, "flags": row.flags, "state": client.state()})
         });
         json!({
             "link": self.phase,

@@ -52,7 +52,7 @@ impl Firmware {
         } else if message.is_bus() {
             self.answer_bus(hw, &message.payload);
         } else {
-            self.answer_client(hw, fw_id, host_id, &message.payload);
+            self.answer_client(hw, &message);
         }
     }
 
@@ -91,7 +91,8 @@ impl Firmware {
         }
     }
 
-    fn answer_client(&mut self, hw: &mut Hw, fw_id: u16, host_id: u16, payload: &[u8]) {
+    fn answer_client(&mut self, hw: &mut Hw, request: &Message) {
+        let Header { fw_id, host_id, .. } = request.header;
         let index = usize::from(fw_id).wrapping_sub(1);
         let error = match self
             .clients
@@ -99,9 +100,11 @@ impl Firmware {
             .filter(|_| self.phase == Phase::Up)
         {
             None => status::NO_CLIENT,
-            Some(client) if payload.len() > client.properties().mtu as usize => status::TOO_BIG,
+            Some(client) if request.payload.len() > client.properties().mtu as usize => {
+                status::TOO_BIG
+            }
             Some(client) => {
-                for reply in client.message(payload) {
+                for reply in client.message(hw, request) {
                     let message = Message::new(fw_id, host_id, status::SUCCESS, reply.payload);
                     self.answer_with(hw, message, reply.after);
                 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! Every fault of the table does what its description says, and no more than it was armed for.
+//! Every fault of the table does what its description says, and no more than it was armed for;
+//! those of SPDM have tests of their own.
 
 use std::collections::BTreeSet;
 
@@ -300,7 +301,8 @@ fn step(guest: &mut Guest, index: usize, step: u32) {
 #[test]
 fn every_fault_has_a_row() {
     let rows: BTreeSet<&str> = ROWS.iter().map(|row| row.0).collect();
-    let faults: BTreeSet<&str> = Fault::ALL.iter().map(|fault| fault.info().name).collect();
+    let faults = Fault::ALL.iter().map(|fault| fault.info().name);
+    let faults: BTreeSet<&str> = faults.filter(|name| !name.starts_with("spdm-")).collect();
     assert_eq!(rows, faults);
 }
 

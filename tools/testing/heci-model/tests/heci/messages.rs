@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Bus messages and the firmware's clients.
 
+use serde_json::json;
+
 use crate::guest::*;
 
 fn bus(payload: &[u8]) -> Message {
@@ -115,8 +117,26 @@ fn spdm_messages_are_bare() {
     let versions = [0, 0x10, 0, 0x11, 0, 0x12, 0, 0x13];
     let expected = [&[0x10, 0x04, 0, 0, 0, 4][..], &versions].concat();
     assert_eq!(version, Message::new(1, 5, &expected));
-    let error = guest.exchange(&Message::new(1, 5, &[0x12, 0xe1, 0, 0]));
-    assert_eq!(error.payload, [0x12, 0x7f, 0x07, 0xe1]);
+    let state = guest.state()["clients"][0]["state"].clone();
+    assert_eq!(state["phase"], "version");
+}
+
+#[test]
+fn firmware_that_was_reset_asks_to_begin_again_and_a_new_link_does_not() {
+    let mut guest = Guest::new();
+    guest.bring_up();
+    let get_version = Message::new(1, 5, &[0x10, 0x84, 0, 0]);
+    let get_digests = Message::new(1, 5, &[0x10, 0x81, 0, 0]);
+    guest.exchange(&get_version);
+    guest.write(H_CSR, IE);
+    guest.bring_up();
+    assert_eq!(guest.exchange(&get_digests).payload, [0x10, 0x7f, 0x04, 0]);
+    guest.ok(json!({"cmd": "reset_firmware"}));
+    guest.pass_ms(10);
+    guest.write(H_CSR, IE);
+    guest.bring_up();
+    assert_eq!(guest.exchange(&get_digests).payload, [0x10, 0x7f, 0x43, 0]);
+    assert_eq!(guest.exchange(&get_version).payload[1], 0x04);
 }
 
 #[test]

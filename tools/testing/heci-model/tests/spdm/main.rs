@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The SPDM responder as a requester sees it. The requester here is a small one of its own: it
+//! takes nothing from the model but bytes.
+
+mod authentication;
+mod crypto;
+mod measurements;
+mod negotiation;
+mod requester;
