@@ -303,6 +303,19 @@ fn a_firmware_that_resets_itself_again_and_again_is_followed_once_a_second() {
 }
 
 #[test]
+fn each_tenth_of_a_second_up_makes_good_for_one_firmware_reset() {
+    for (up_for, failures) in [(0, 1), (99, 1), (100, 0), (199, 0)] {
+        let mut link = up(0);
+        for _ in 0..128 {
+            assert_eq!(link.step(0, Event::Ready(false)), Action::Reset);
+            bring_up(&mut link, 0);
+        }
+        assert_eq!(link.step(up_for, Event::Ready(false)), Action::Reset);
+        assert_eq!(link.failures(), failures, "up for {up_for} ms");
+    }
+}
+
+#[test]
 fn another_fault_begins_the_count_of_firmware_resets_anew() {
     let mut link = up(0);
     for now in 1..=128 {
@@ -427,6 +440,16 @@ fn the_last_time_of_a_clock_is_a_time() {
         }
         assert!(link.deadline().is_none_or(|at| at == u64::MAX));
     }
+
+    let mut link = up(u64::MAX);
+    while link.state() != State::BackOff {
+        let _ = link.step(u64::MAX, Event::Ready(false));
+        if link.state() == State::HwReady {
+            bring_up(&mut link, u64::MAX);
+        }
+    }
+    assert_eq!(link.step(u64::MAX, Event::Ready(true)), Action::None);
+    assert_eq!(link.deadline(), Some(u64::MAX));
 }
 
 #[test]

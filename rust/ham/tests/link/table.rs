@@ -2,6 +2,8 @@
 
 //! The transition table, and a link that does what the table says.
 
+use std::sync::LazyLock;
+
 use crate::fault::Fault;
 use crate::link::{Action, Event, State};
 
@@ -36,7 +38,7 @@ pub(super) const STATES: [State; 8] = [
 /// | `again` | resets; the failures stay |
 /// | `quiet` | quiesces; nothing is waited for |
 /// | `gone` | one failure more: backs off |
-pub(super) const TABLE: &str = "
+const TABLE: &str = "
     event          Stopped  HwReady  Setup  Start    ClientEnum  Done   BackOff  Absent
     start          reset    -        -      -        -           -      -        -
     stop           quiet    quiet    quiet  quiet    quiet       quiet  quiet    quiet
@@ -53,14 +55,24 @@ pub(super) const TABLE: &str = "
     tick-late      -        fail     fail   fail     fail        -      again    again
 ";
 
+/// The words of [`TABLE`], a row for each event.
+static CELLS: LazyLock<Vec<Vec<&str>>> = LazyLock::new(|| {
+    let lines = TABLE.lines().filter(|line| !line.trim().is_empty());
+    lines
+        .map(|line| line.split_whitespace().collect())
+        .collect()
+});
+
 /// The cell of a row and a column of [`TABLE`].
 pub(super) fn cell(row: &str, state: State) -> &'static str {
-    let column = STATES.iter().position(|&s| s == state).unwrap();
-    let mut lines = TABLE.lines().map(str::split_whitespace);
-    let mut line = lines
-        .find(|line| line.clone().next() == Some(row))
-        .unwrap_or_else(|| panic!("no row {row}"));
-    line.nth(1 + column).unwrap()
+    let column = 1 + STATES.iter().position(|&s| s == state).unwrap();
+    let row = CELLS.iter().find(|cells| cells[0] == row);
+    row.expect("each event has a row")[column]
+}
+
+/// Rows of [`TABLE`], one for each event.
+pub(super) fn rows() -> usize {
+    CELLS.len() - 1
 }
 
 /// Steps with what is seen of them from outside, as the table has them. Times are in milliseconds.
