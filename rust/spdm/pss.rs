@@ -54,11 +54,7 @@ impl<'a> Parts<'a> {
     }
 
     /// The salt: what follows zeros and a one in the data block.
-    fn salt<H: Hash>(
-        &self,
-        hash: &H,
-        algorithm: HashAlgorithm,
-    ) -> Result<Option<Digest>, Refusal> {
+    fn salt<H: Hash>(&self, hash: &H, algorithm: HashAlgorithm) -> Result<Option<Digest>, Refusal> {
         let size = algorithm.size();
         let Some(padding) = self.masked.len().checked_sub(size) else {
             return Ok(None);
