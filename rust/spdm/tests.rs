@@ -2,6 +2,10 @@
 
 //! Tests of the mounted files.
 
+mod chain;
+mod chunks;
+mod errors;
 mod flows;
+mod patience;
 mod support;
 mod vectors;

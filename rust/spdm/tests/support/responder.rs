@@ -35,6 +35,8 @@ pub(crate) struct Responder {
     pub(crate) busy: u32,
     /// Answers ResponseNotReady to signing requests so many times, with these times.
     pub(crate) not_ready: Option<(u32, u8, u8)>,
+    /// Answers Busy once when it has all chunks of a request.
+    pub(crate) busy_inside: bool,
     multi_key: bool,
     requester_size: usize,
     vca: Vec<u8>,
@@ -79,6 +81,7 @@ impl Responder {
             transmit_size: usize::MAX,
             busy: 0,
             not_ready: None,
+            busy_inside: false,
             multi_key: false,
             requester_size: usize::MAX,
             vca: Vec::new(),
@@ -166,7 +169,11 @@ impl Responder {
         ack.extend(&number.to_le_bytes()[..self.number_size()]);
         if last {
             let whole = std::mem::take(&mut self.incoming);
-            let response = self.whole(&whole);
+            let response = if std::mem::take(&mut self.busy_inside) {
+                self.error(0x03, &[])
+            } else {
+                self.whole(&whole)
+            };
             let response = self.fit(response, ack.len());
             ack.extend(response);
         }

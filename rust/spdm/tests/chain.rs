@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Chains with one thing wrong.
+
+use super::support::crypto::Memory;
+use super::support::der::{
+    good, spki, tlv, Template, CA_TRUE, DIGITAL_SIGNATURE, DMTF, KEY_CERT_SIGN,
+};
+use crate::algorithms::{AsymAlgorithm, HashAlgorithm};
+use crate::chain::{Chain, RootHash};
+use crate::crypto::Hash;
+use crate::error::{Error, Field, Reason};
+use crate::host::RustCrypto;
+use crate::version::Version;
+use crate::x509::{Certificate, CertificateFault};
+
+const SHA256: HashAlgorithm = HashAlgorithm::Sha256;
+
+fn chain_of(root: &[u8], certificates: &[Vec<u8>]) -> Vec<u8> {
+    let mut chain = vec![0; 4];
+    chain.extend(&*RustCrypto.digest(SHA256, root).expect("a digest"));
+    chain.extend(certificates.concat());
+    let length = u16::try_from(chain.len()).expect("a length").to_le_bytes();
+    chain[..2].copy_from_slice(&length);
+    chain
+}
+
+fn verify_bytes(chain: &[u8], asym: AsymAlgorithm) -> Result<(RootHash, usize), Error> {
+    let chain = Chain::parse(chain, Version::V12, 32)?;
+    let verified = chain.verify(&Memory::default(), SHA256, asym)?;
+    Ok((verified.root, verified.count))
+}
+
+fn verify(certificates: &[Template]) -> Result<(RootHash, usize), Error> {
+    let certificates: Vec<_> = certificates.iter().map(Template::build).collect();
+    let chain = chain_of(&certificates[0], &certificates);
+    verify_bytes(&chain, AsymAlgorithm::EcdsaP256)
+}
+
+/// Changes a good chain, and expects this fault in that certificate.
+#[track_caller]
+fn refused(at: usize, fault: CertificateFault, change: impl FnOnce(&mut [Template; 3])) {
+    let mut chain = good();
+    change(&mut chain);
+    let error = verify(&chain).expect_err("the chain is wrong");
+    let reason = Reason::Certificate { index: at, fault };
+    assert_eq!(
+        (error.field, error.reason),
+        (Field::CertificateChain, reason)
+    );
+}
+
+#[test]
+fn a_good_chain() {
+    assert_eq!(verify(&good()), Ok((RootHash::First, 3)));
+}
+
+#[test]
+fn signers() {
+    refused(1, CertificateFault::NotCa, |chain| {
+        chain[1].constraints = None
+    });
+    refused(1, CertificateFault::NotCa, |chain| {
+        chain[1].constraints = Some(Vec::new());
+    });
+    refused(1, CertificateFault::NotCa, |chain| {
+        chain[1].constraints = Some(vec![0x01, 0x01, 0x00]);
+    });
+    refused(1, CertificateFault::NoKeyCertSign, |chain| {
+        chain[1].usage = None
+    });
+    refused(1, CertificateFault::NoKeyCertSign, |chain| {
+        chain[1].usage = Some(!KEY_CERT_SIGN);
+    });
+    refused(0, CertificateFault::NoKeyCertSign, |chain| {
+        chain[0].usage = Some(DIGITAL_SIGNATURE);
+    });
+    let mut anchor = good();
+    anchor[0].usage = None;
+    assert!(verify(&anchor).is_ok(), "a trust anchor need not say it");
+    // An end entity that signs another.
+    refused(1, CertificateFault::NotCa, |chain| {
+        chain[1] = Template::leaf(("root", 1), ("middle", 2));
+    });
+}
+
+#[test]
+fn leaves() {
+    refused(2, CertificateFault::LeafIsCa, |chain| {
+        chain[2].constraints = Some(CA_TRUE.into());
+    });
+    refused(2, CertificateFault::NoDigitalSignature, |chain| {
+        chain[2].usage = None
+    });
+    refused(2, CertificateFault::NoDigitalSignature, |chain| {
+        chain[2].usage = Some(!DIGITAL_SIGNATURE);
+    });
+    let usage = |last: &[u8]| {
+        let ids: Vec<_> = last
+            .iter()
+            .map(|last| tlv(0x06, &[DMTF, &[*last]]))
+            .collect();
+        tlv(0x30, &[&ids.concat()])
+    };
+    let with = |last: &'static [u8]| {
+        move |chain: &mut [Template; 3]| {
+            chain[2] = chain[2]
+                .clone()
+                .with_extension(&[0x55, 0x1d, 0x25], &usage(last));
+        }
+    };
+    refused(2, CertificateFault::RequesterOnly, with(&[4]));
+    let mut both = good();
+    with(&[4, 3])(&mut both);
+    assert!(verify(&both).is_ok());
+}
+
+#[test]
+fn links() {
+    let wrong = CertificateFault::Signature(crate::crypto::Refusal::Wrong);
+    refused(2, CertificateFault::Issuer, |chain| {
+        chain[2].issuer = "other".into()
+    });
+    refused(2, wrong, |chain| chain[2].signer = 9);
+    refused(1, wrong, |chain| chain[1].signer = 9);
+    refused(0, wrong, |chain| chain[0].signer = 9);
+    refused(0, wrong, |chain| chain[0].key = 9);
+    refused(1, wrong, |chain| {
+        chain[0].key = 9;
+        chain[0].signer = 9;
+    });
+    let mut twice = good().to_vec();
+    twice.swap(1, 2);
+    assert!(verify(&twice).is_err());
+}
+
+#[test]
+fn path_lengths() {
+    let long = |limits: [Option<u8>; 3]| {
+        let mut chain = vec![
+            Template::authority(("a", 1), ("a", 1)),
+            Template::authority(("a", 1), ("b", 2)),
+            Template::authority(("b", 2), ("c", 3)),
+            Template::leaf(("c", 3), ("d", 4)),
+        ];
+        for (certificate, limit) in chain.iter_mut().zip(limits) {
+            let limit = limit.map(|limit| vec![0x02, 0x01, limit]);
+            let constraints = [CA_TRUE.to_vec(), limit.unwrap_or_default()].concat();
+            certificate.constraints = Some(constraints);
+        }
+        verify(&chain).map_err(|error| error.reason)
+    };
+    let refused = |index| {
+        Err(Reason::Certificate {
+            index,
+            fault: CertificateFault::PathLength,
+        })
+    };
+    assert!(long([Some(2), Some(1), Some(0)]).is_ok());
+    assert!(long([None, Some(1), None]).is_ok());
+    assert_eq!(long([Some(1), None, None]), refused(2));
+    assert_eq!(long([Some(0), Some(9), None]), refused(1));
+    assert_eq!(long([None, Some(0), None]), refused(2));
+}
+
+#[test]
+fn weak_algorithms() {
+    let rsa = |bits: usize| {
+        let id = tlv(
+            0x06,
+            &[&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01]],
+        );
+        let mut modulus = vec![0; bits / 8 + 1];
+        modulus[1] = 0x80;
+        modulus[bits / 8] = 1;
+        let key = tlv(0x30, &[&tlv(0x02, &[&modulus]), &tlv(0x02, &[&[1, 0, 1]])]);
+        tlv(0x30, &[&tlv(0x30, &[&id]), &tlv(0x03, &[&[0], &key])])
+    };
+    for bits in [1024, 2040, 4104] {
+        refused(1, CertificateFault::PublicKey, |chain| {
+            chain[1].spki = Some(rsa(bits));
+        });
+    }
+    // ecdsa-with-SHA1, ecdsa-with-SHA224, sha1WithRSAEncryption, id-RSASSA-PSS, Ed25519
+    for oid in [
+        &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01][..],
+        &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x01],
+        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x05],
+        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a],
+        &[0x2b, 0x65, 0x70],
+    ] {
+        refused(2, CertificateFault::SignatureAlgorithm, |chain| {
+            chain[2].algorithm = tlv(0x06, &[oid]);
+        });
+    }
+    refused(2, CertificateFault::SignatureAlgorithm, |chain| {
+        let sha384 = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03];
+        chain[2].inner_algorithm = Some(tlv(0x06, &[&sha384]));
+    });
+    let p224 = {
+        let mut key = spki(3);
+        let at = key.windows(3).position(|part| part == [0x03, 0x01, 0x07]);
+        key[at.expect("the curve") + 2] = 0x09;
+        key
+    };
+    refused(2, CertificateFault::PublicKey, |chain| {
+        chain[2].spki = Some(p224)
+    });
+}
+
+#[test]
+fn a_leaf_for_another_algorithm() {
+    let certificates = good().map(|template| template.build());
+    let chain = chain_of(&certificates[0], &certificates);
+    for asym in AsymAlgorithm::ALL {
+        let result = verify_bytes(&chain, asym);
+        if asym == AsymAlgorithm::EcdsaP256 {
+            assert!(result.is_ok());
+            continue;
+        }
+        let reason = Reason::Certificate {
+            index: 2,
+            fault: CertificateFault::KeyMismatch,
+        };
+        assert_eq!(result.expect_err("another key").reason, reason);
+    }
+}
+
+#[test]
+fn roots() {
+    let [root, middle, leaf] = good().map(|template| template.build());
+    let asym = AsymAlgorithm::EcdsaP256;
+    let without = chain_of(&root, &[middle.clone(), leaf.clone()]);
+    assert_eq!(verify_bytes(&without, asym), Ok((RootHash::Elsewhere, 2)));
+    let alone = chain_of(&middle, &[middle.clone(), leaf.clone()]);
+    assert_eq!(verify_bytes(&alone, asym), Ok((RootHash::First, 2)));
+    let wrong = chain_of(&middle, &[root, middle.clone(), leaf.clone()]);
+    let error = verify_bytes(&wrong, asym).expect_err("another root");
+    assert_eq!(
+        (error.field, error.reason),
+        (Field::RootHash, Reason::Differs)
+    );
+    let only = chain_of(&leaf, std::slice::from_ref(&leaf));
+    assert_eq!(verify_bytes(&only, asym), Ok((RootHash::First, 1)));
+}
+
+#[test]
+fn headers() {
+    let certificates = good().map(|template| template.build());
+    let good = chain_of(&certificates[0], &certificates);
+    let length = good.len();
+    for change in [1_u8, 0x80] {
+        let mut chain = good.clone();
+        chain[0] ^= change;
+        let error = Chain::parse(&chain, Version::V12, 32).expect_err("a wrong length");
+        let is_length =
+            matches!(error.reason, Reason::Length { expected, .. } if expected == length);
+        assert!(error.field == Field::Length && is_length);
+    }
+    // The upper half of the length is reserved before 1.4.
+    let mut chain = good.clone();
+    chain[2] = 1;
+    assert!(Chain::parse(&chain, Version::V13, 32).is_ok());
+    assert!(Chain::parse(&chain, Version::V14, 32).is_err());
+    assert!(Chain::parse(&good, Version::V14, 32).is_ok());
+    for length in 0..37 {
+        let mut chain = good[..length].to_vec();
+        if length >= 4 {
+            chain[0] = length as u8;
+            chain[1] = 0;
+        }
+        assert!(Chain::parse(&chain, Version::V12, 32).is_err());
+    }
+}
+
+#[test]
+fn hardware_identity() {
+    let identity = tlv(0x30, &[&tlv(0x30, &[&tlv(0x06, &[DMTF, &[2]])])]);
+    let extension = [DMTF, &[6]].concat();
+    let [_, middle, leaf] = good();
+    let marked = middle.with_extension(&extension, &identity).build();
+    let certificate = Certificate::parse(&marked).expect("a certificate");
+    assert!(certificate.is_hardware_identity());
+    let leaf = leaf.build();
+    let certificate = Certificate::parse(&leaf).expect("a certificate");
+    assert!(!certificate.is_hardware_identity());
+}
+
+#[test]
+fn encodings() {
+    let encoding = CertificateFault::Encoding;
+    refused(2, encoding, |chain| chain[2].version = vec![1]);
+    refused(2, encoding, |chain| {
+        // BasicConstraints twice, keyUsage twice.
+        let empty = tlv(0x30, &[]);
+        chain[2] = chain[2].clone().with_extension(&[0x55, 0x1d, 0x13], &empty);
+    });
+    refused(2, encoding, |chain| {
+        let usage = tlv(0x03, &[&[7, 0x80]]);
+        chain[2] = chain[2].clone().with_extension(&[0x55, 0x1d, 0x0f], &usage);
+    });
+    refused(2, encoding, |chain| {
+        chain[2].constraints = Some(vec![0x02, 0x01, 0x00]);
+    });
+    let leaf = good()[2].build();
+    for length in 0..leaf.len() {
+        assert!(Certificate::parse(&leaf[..length]).is_err());
+    }
+    let longer = [&leaf[..], &[0]].concat();
+    assert_eq!(Certificate::parse(&longer).err(), Some(encoding));
+    // Whatever one byte becomes, it is refused or something else is wrong, but nothing panics.
+    for at in 0..leaf.len() {
+        for value in 0..=u8::MAX {
+            let mut changed = leaf.clone();
+            changed[at] = value;
+            if let Ok(certificate) = Certificate::parse(&changed) {
+                assert_eq!(certificate.der.len(), leaf.len());
+            }
+        }
+    }
+}
