@@ -6,6 +6,7 @@ mod chain;
 mod chunks;
 mod errors;
 mod flows;
+mod host;
 mod patience;
 mod support;
 mod vectors;

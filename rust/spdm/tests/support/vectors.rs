@@ -27,10 +27,14 @@ pub(crate) struct Vector {
     pub(crate) version: Version,
 }
 
+/// Where the files are.
+pub(crate) fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
+}
+
 /// All files.
 pub(crate) fn all() -> Vec<Vector> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
-    let mut vectors: Vec<_> = std::fs::read_dir(&folder)
+    let mut vectors: Vec<_> = std::fs::read_dir(folder())
         .expect("the folder of vectors is there")
         .map(|entry| entry.expect("the folder can be read").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "txt"))
@@ -41,7 +45,7 @@ pub(crate) fn all() -> Vec<Vector> {
     vectors
 }
 
-fn unhex(text: &str) -> Vec<u8> {
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
     (0..text.len())
         .step_by(2)
         .map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("a line is hexadecimal"))
