@@ -56,13 +56,13 @@ static size_t wrong_echo(int fd, size_t first, size_t last, size_t step)
 	return 0;
 }
 
-TEST_F(issei, echo_every_size)
+TEST_F_TIMEOUT(issei, echo_every_size, 120)
 {
 	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
 	EXPECT_EQ(0, wrong_echo(self->fd, 1, ECHO_MTU, 1));
 }
 
-TEST_F(issei, bulk_sizes)
+TEST_F_TIMEOUT(issei, bulk_sizes, 120)
 {
 	ASSERT_EQ(0, issei_connect(self->fd, BULK, NULL));
 	EXPECT_EQ(0, wrong_echo(self->fd, 1, 64, 1));

@@ -54,7 +54,7 @@ static void *talk_run(void *arg)
 	return NULL;
 }
 
-TEST_F(issei, many_clients_at_once)
+TEST_F_TIMEOUT(issei, many_clients_at_once, 120)
 {
 	struct talk talks[] = {
 		{ .uuid = ECHO_A, .max = ECHO_MTU, .rounds = 1000 },

@@ -81,7 +81,7 @@ FIXTURE_TEARDOWN(removal)
 	EXPECT_EQ(0, model_defaults(0));
 }
 
-TEST_F(removal, idle_device)
+TEST_F_TIMEOUT(removal, idle_device, 60)
 {
 	for (int i = 0; i < 20; i++) {
 		ASSERT_EQ(0, take_away(self->driver, self->device, variant->remove));
