@@ -277,6 +277,11 @@ impl Device {
         connection.message(&mut self.hw, request)
     }
 
+    /// Which link this is, counted from the start.
+    pub fn link(&self) -> u64 {
+        self.hw.link
+    }
+
     /// What the SPDM responder is.
     pub fn engine(&mut self) -> &mut Engine {
         &mut self.hw.engine

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::net::TcpListener;
 use std::num::ParseIntError;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -16,22 +17,27 @@ use std::time::{Duration, Instant};
 use anyhow::{anyhow, Context, Result};
 use clap::Parser;
 
-use heci_model::clients;
+use heci_model::clients::{self, FirmwareClient};
 use heci_model::control;
 use heci_model::device::Device;
 use heci_model::server::{self, Backend, Clock, Shared};
 use heci_model::settings::Settings;
+use heci_model::spdm::identity::Identity;
+use heci_model::spdm::socket::{self, Line, Remote};
 use heci_model::trace::Trace;
 
 /// An emulated HECI function with a Silicon Security Engine behind it, for QEMU's vfio-user-pci
 #[derive(Parser)]
 struct Options {
     /// Socket for the vfio-user client; made here, must not exist
-    #[arg(long, value_name = "PATH")]
-    socket: PathBuf,
+    #[arg(long, value_name = "PATH", required_unless_present = "no_device")]
+    socket: Option<PathBuf>,
     /// Socket for commands (JSON lines); made here, must not exist
-    #[arg(long, value_name = "PATH")]
-    control: PathBuf,
+    #[arg(long, value_name = "PATH", required_unless_present = "no_device")]
+    control: Option<PathBuf>,
+    /// Be an SPDM responder only, without a device
+    #[arg(long, requires = "spdm_listen", conflicts_with_all = ["socket", "spdm_connect"])]
+    no_device: bool,
     /// File for a trace (JSON lines)
     #[arg(long, value_name = "PATH")]
     trace: Option<PathBuf>,
@@ -44,6 +50,18 @@ struct Options {
     /// How long the late client takes for an answer, in milliseconds
     #[arg(long, value_name = "N", default_value_t = 300)]
     late_ms: u64,
+    /// Serve SPDM requesters at this TCP address, in the socket protocol of DMTF's emulators
+    #[arg(long, value_name = "HOST:PORT")]
+    spdm_listen: Option<String>,
+    /// Let the guest speak SPDM to the responder at this TCP address (the same protocol)
+    #[arg(long, value_name = "HOST:PORT")]
+    spdm_connect: Option<String>,
+    /// Be an engine without an SPDM client
+    #[arg(long, conflicts_with = "spdm_connect")]
+    no_spdm: bool,
+    /// Certificates (PEM, root first) and key (PKCS #8, PEM) of a slot; may be repeated
+    #[arg(long, value_name = "SLOT:CHAIN:KEY")]
+    spdm_identity: Vec<Identity>,
     #[command(flatten)]
     settings: Settings,
 }
@@ -79,34 +97,68 @@ fn main() -> Result<()> {
             })?))
         }
     };
-    let device = Device::new(
+    let (spdm, line) = spdm_client(&options)?;
+    let mut device = Device::new(
         options.device_id,
         options.fw_version.0,
-        clients::all(Duration::from_millis(options.late_ms)),
+        clients::all(spdm, Duration::from_millis(options.late_ms)),
         options.settings,
         trace,
     );
+    for identity in &options.spdm_identity {
+        device.engine().give(identity.slot, identity.load()?);
+    }
     let shared = Shared::new(device, Clock::Wall(Instant::now()));
 
-    let control = UnixListener::bind(&options.control)
-        .with_context(|| format!("cannot listen on {}", options.control.display()))?;
-    let server = server::listen(&options.socket)
-        .with_context(|| format!("cannot listen on {}", options.socket.display()))?;
+    let control = options.control.as_ref().map(|path| {
+        UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))
+    });
+    let control = control.transpose()?;
+    let server = options.socket.as_ref().map(|path| {
+        server::listen(path).with_context(|| format!("cannot listen on {}", path.display()))
+    });
+    let server = server.transpose()?;
+    let port = options.spdm_listen.as_ref().map(|address| {
+        TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))
+    });
+    let port = port.transpose()?;
 
     let timer = Arc::clone(&shared);
     thread::spawn(move || timer.run_timer());
-    let commands = Arc::clone(&shared);
-    thread::spawn(move || {
-        if let Err(error) = control::serve(&control, &commands, || process::exit(0)) {
-            eprintln!("heci-model: no more commands: {error}");
-        }
-    });
+    if let Some(control) = control {
+        let commands = Arc::clone(&shared);
+        thread::spawn(move || {
+            if let Err(error) = control::serve(&control, &commands, || process::exit(0)) {
+                eprintln!("heci-model: no more commands: {error}");
+            }
+        });
+    }
+    if let Some(line) = line {
+        let shared = Arc::clone(&shared);
+        thread::spawn(move || line.run(&shared));
+    }
 
     println!("ready");
     io::stdout().flush()?;
 
+    let Some(server) = server else {
+        return match port {
+            Some(port) => socket::serve(&port, &shared, || process::exit(0)).context("SPDM port"),
+            None => Ok(()),
+        };
+    };
+    if let Some(port) = port {
+        let shared = Arc::clone(&shared);
+        thread::spawn(move || {
+            if let Err(error) = socket::serve(&port, &shared, || ()) {
+                eprintln!("heci-model: no more SPDM requesters: {error}");
+            }
+        });
+    }
     let served = server.run(&mut Backend(shared));
-    std::fs::remove_file(&options.control).context("cannot remove the control socket")?;
+    if let Some(control) = &options.control {
+        std::fs::remove_file(control).context("cannot remove the control socket")?;
+    }
     match served {
         // A client that is killed may leave a message half sent.
         Err(
@@ -119,4 +171,19 @@ fn main() -> Result<()> {
         }
         result => result.context("vfio-user"),
     }
+}
+
+type SpdmClient = Option<Box<dyn FirmwareClient>>;
+
+/// The client that speaks SPDM, if there is one, and the line behind it, if there is one.
+fn spdm_client(options: &Options) -> Result<(SpdmClient, Option<Line>)> {
+    if options.no_spdm {
+        return Ok((None, None));
+    }
+    let Some(address) = &options.spdm_connect else {
+        return Ok((Some(clients::spdm()), None));
+    };
+    let (remote, line) = Remote::connect(address)
+        .with_context(|| format!("cannot connect to an SPDM responder at {address}"))?;
+    Ok((Some(Box::new(remote)), Some(line)))
 }

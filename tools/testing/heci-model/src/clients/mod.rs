@@ -13,7 +13,7 @@ use crate::hw::Hw;
 use crate::wire::Message;
 
 pub use echo::Echo;
-pub use spdm::Spdm;
+pub use spdm::{Spdm, PROPERTIES as SPDM_PROPERTIES};
 pub use unasked::Unasked;
 
 /// What a client says of itself in the clients response.
@@ -66,15 +66,21 @@ const fn uuid(value: u128) -> [u8; 16] {
     value.to_be_bytes()
 }
 
-/// The clients of the engine; ids count from 1 in this order. `late` is the delay of the late one.
-pub fn all(late: Duration) -> Vec<Box<dyn FirmwareClient>> {
+/// The client with the model's own SPDM responder.
+pub fn spdm() -> Box<dyn FirmwareClient> {
+    Box::new(Spdm::default())
+}
+
+/// The clients of the engine; ids count from 1 in this order. `spdm` is the one that speaks SPDM,
+/// if there is one, `late` the delay of the late one.
+pub fn all(spdm: Option<Box<dyn FirmwareClient>>, late: Duration) -> Vec<Box<dyn FirmwareClient>> {
     let test = |uuid| Echo::new(uuid, 5120, Duration::ZERO);
-    vec![
-        Box::new(Spdm::default()),
+    let others: [Box<dyn FirmwareClient>; 5] = [
         Box::new(test(echo::TEST_4)),
         Box::new(test(echo::TEST_1)),
         Box::new(Echo::new(echo::BULK, echo::BULK_MTU, Duration::ZERO)),
         Box::new(Echo::new(echo::LATE, 5120, late)),
         Box::new(Unasked),
-    ]
+    ];
+    spdm.into_iter().chain(others).collect()
 }

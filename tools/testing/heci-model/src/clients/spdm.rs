@@ -12,7 +12,7 @@ use crate::wire::Message;
 const UUID: [u8; 16] = uuid(0xe85149df_9447_4c9a_8367_c4e33464f1b4);
 
 /// What the SPDM client says of itself.
-pub(super) const PROPERTIES: Properties = Properties {
+pub const PROPERTIES: Properties = Properties {
     uuid: UUID,
     version: 1,
     mtu: MTU,

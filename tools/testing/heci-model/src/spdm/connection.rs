@@ -112,7 +112,16 @@ impl Connection {
     pub fn message(&mut self, hw: &mut Hw, request: &[u8]) -> Vec<Reply> {
         hw.note("spdm_request", || describe(request));
         self.delay = Duration::ZERO;
-        let Some(payload) = self.answer(hw, request, 0) else {
+        let answer = match self.takes(request.len()) {
+            true => self.answer(hw, request, 0),
+            false => Some(vec![
+                self.version.byte(),
+                ERROR,
+                error::REQUEST_TOO_LARGE,
+                0,
+            ]),
+        };
+        let Some(payload) = answer else {
             return Vec::new();
         };
         hw.note("spdm_response", || describe(&payload));
@@ -134,10 +143,8 @@ impl Connection {
         overhead: usize,
     ) -> Option<Vec<u8>> {
         let response = Response::to(request);
-        let mut answer = match self.before(hw, response, request) {
-            Ok(()) => self.dispatch(hw, request),
-            Err(refusal) => Err(refusal),
-        };
+        let before = self.before(hw, response, request);
+        let mut answer = before.and_then(|()| self.dispatch(hw, request));
         if let (Some(response), Ok(bytes)) = (response, &mut answer) {
             let previous = self.last.insert(response, bytes.clone());
             if let Some(previous) = previous {
@@ -162,6 +169,11 @@ impl Connection {
             }
         }
         Some(bytes)
+    }
+
+    /// Whether a request of this length may come in one piece. GET_VERSION always may.
+    fn takes(&self, length: usize) -> bool {
+        self.version < Version::V12 || length <= self.settings.data_transfer_size as usize
     }
 
     /// Largest response in one piece.

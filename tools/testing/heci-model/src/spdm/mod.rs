@@ -15,6 +15,7 @@ mod chunk;
 mod connection;
 mod engine;
 mod faults;
+pub mod identity;
 pub mod key;
 mod measure;
 pub mod measurements;
@@ -22,6 +23,7 @@ mod negotiate;
 mod response;
 pub mod settings;
 mod signature;
+pub mod socket;
 mod wire;
 
 pub use connection::Connection;

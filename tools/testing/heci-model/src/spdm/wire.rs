@@ -35,6 +35,7 @@ pub(super) mod error {
     pub(crate) const UNSPECIFIED: u8 = 0x05;
     pub(crate) const UNSUPPORTED_REQUEST: u8 = 0x07;
     pub(crate) const RESPONSE_TOO_LARGE: u8 = 0x0d;
+    pub(crate) const REQUEST_TOO_LARGE: u8 = 0x0e;
     pub(crate) const LARGE_RESPONSE: u8 = 0x0f;
     pub(crate) const VERSION_MISMATCH: u8 = 0x41;
     pub(crate) const RESPONSE_NOT_READY: u8 = 0x42;

@@ -101,7 +101,7 @@ impl Guest {
             ..Settings::default()
         };
         change(&mut settings);
-        let clients = clients::all(Duration::from_millis(300));
+        let clients = clients::all(Some(clients::spdm()), Duration::from_millis(300));
         let device = Device::new(0xa85d, [1, 2, 3, 4], clients, settings, Trace::default());
         let shared = Shared::new(device, Clock::Manual(AtomicU64::new(0)));
         let ram = tempfile::tempfile().unwrap();

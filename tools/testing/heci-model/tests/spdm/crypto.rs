@@ -36,7 +36,7 @@ pub(crate) fn signature_size(asym: u32) -> usize {
     }
 }
 
-fn rsa<D>(key: &RsaPublicKey, pss: bool, digest: &[u8], signature: &[u8]) -> bool
+fn rsa_with<D>(key: &RsaPublicKey, pss: bool, digest: &[u8], signature: &[u8]) -> bool
 where
     D: Digest + DynDigest + AssociatedOid + Send + Sync + 'static,
 {
@@ -47,9 +47,21 @@ where
     .is_ok()
 }
 
+fn rsa(key: &RsaPublicKey, hash: u32, pss: bool, digest: &[u8], signature: &[u8]) -> bool {
+    match hash {
+        0x01 => rsa_with::<sha2::Sha256>(key, pss, digest, signature),
+        0x02 => rsa_with::<sha2::Sha384>(key, pss, digest, signature),
+        0x04 => rsa_with::<sha2::Sha512>(key, pss, digest, signature),
+        0x08 => rsa_with::<sha3::Sha3_256>(key, pss, digest, signature),
+        0x10 => rsa_with::<sha3::Sha3_384>(key, pss, digest, signature),
+        _ => rsa_with::<sha3::Sha3_512>(key, pss, digest, signature),
+    }
+}
+
 /// Whether the key in this SubjectPublicKeyInfo (DER) has signed `message`.
 pub(crate) fn verify(asym: u32, hash: u32, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
     let digest = digest(hash, message);
+    // A digest shorter than the field is a number with leading zeros.
     let padded =
         |size: usize| [vec![0; size.saturating_sub(digest.len())], digest.clone()].concat();
     if signature.len() != signature_size(asym) {
@@ -83,14 +95,7 @@ pub(crate) fn verify(asym: u32, hash: u32, key: &[u8], message: &[u8], signature
                 return false;
             }
             let pss = matches!(asym, 0x002 | 0x008 | 0x040);
-            match hash {
-                0x01 => rsa::<sha2::Sha256>(&key, pss, &digest, signature),
-                0x02 => rsa::<sha2::Sha384>(&key, pss, &digest, signature),
-                0x04 => rsa::<sha2::Sha512>(&key, pss, &digest, signature),
-                0x08 => rsa::<sha3::Sha3_256>(&key, pss, &digest, signature),
-                0x10 => rsa::<sha3::Sha3_384>(&key, pss, &digest, signature),
-                _ => rsa::<sha3::Sha3_512>(&key, pss, &digest, signature),
-            }
+            rsa(&key, hash, pss, &digest, signature)
         }
     }
 }
@@ -120,4 +125,57 @@ pub(crate) fn parse(certificate: &[u8]) -> Certificate {
 pub(crate) fn public_key(certificate: &[u8]) -> Vec<u8> {
     let tbs = parse(certificate).tbs_certificate;
     tbs.subject_public_key_info.to_der().unwrap()
+}
+
+/// BaseAsymAlgo's bit for the key of a certificate; RSA counts as RSASSA.
+pub(crate) fn key_algorithm(certificate: &[u8]) -> u32 {
+    let key = public_key(certificate);
+    match key.len() {
+        91 => 0x010,
+        120 => 0x080,
+        158 => 0x100,
+        162 => 0, // RSA, 1024 bits
+        294 => 0x001,
+        422 => 0x004,
+        550 => 0x020,
+        size => panic!("a key of {size} bytes"),
+    }
+}
+
+/// BaseHashAlgo's bit for the hash that signs a certificate; none for SHA-1.
+pub(crate) fn certificate_hash(certificate: &[u8]) -> Option<u32> {
+    match parse(certificate)
+        .signature_algorithm
+        .oid
+        .to_string()
+        .as_str()
+    {
+        "1.2.840.10045.4.3.2" | "1.2.840.113549.1.1.11" => Some(0x01),
+        "1.2.840.10045.4.3.3" | "1.2.840.113549.1.1.12" => Some(0x02),
+        "1.2.840.10045.4.3.4" | "1.2.840.113549.1.1.13" => Some(0x04),
+        "1.2.840.10045.4.1" | "1.2.840.113549.1.1.5" => None,
+        oid => panic!("signature algorithm {oid}"),
+    }
+}
+
+/// Whether the key of `issuer` has signed `certificate`, with SHA-2.
+pub(crate) fn issued(certificate: &[u8], issuer: &[u8]) -> bool {
+    let Some(hash) = certificate_hash(certificate) else {
+        return false;
+    };
+    let parsed = parse(certificate);
+    let tbs = parsed.tbs_certificate.to_der().unwrap();
+    let der = parsed.signature.raw_bytes();
+    let asym = key_algorithm(issuer);
+    let raw = match asym {
+        0x010 => p256::ecdsa::Signature::from_der(der).map(|s| s.to_vec()),
+        0x080 => p384::ecdsa::Signature::from_der(der).map(|s| s.to_vec()),
+        0x100 => p521::ecdsa::Signature::from_der(der).map(|s| s.to_vec()),
+        0 => {
+            let key = RsaPublicKey::from_public_key_der(&public_key(issuer)).unwrap();
+            return rsa(&key, hash, false, &digest(hash, &tbs), der);
+        }
+        _ => Ok(der.to_vec()),
+    };
+    raw.is_ok_and(|raw| verify(asym, hash, &public_key(issuer), &tbs, &raw))
 }

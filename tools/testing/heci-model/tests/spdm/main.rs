@@ -3,6 +3,7 @@
 //! takes nothing from the model but bytes.
 
 mod authentication;
+mod chunks;
 mod crypto;
 mod measurements;
 mod negotiation;

@@ -71,7 +71,7 @@ pub(crate) struct Requester {
 impl Requester {
     /// A requester of a device with default settings.
     pub(crate) fn new() -> Self {
-        let clients = clients::all(Duration::ZERO);
+        let clients = clients::all(Some(clients::spdm()), Duration::ZERO);
         let settings = Settings::default();
         let device = Device::new(0xa85d, [1, 2, 3, 4], clients, settings, Trace::default());
         Self {
@@ -121,6 +121,20 @@ impl Requester {
         assert_eq!(replies.len(), 1, "{request:x?}");
         assert_eq!(replies[0].after, Duration::ZERO);
         replies[0].payload.clone()
+    }
+
+    /// The response to a request; both may go in chunks, if the requester takes them.
+    pub(crate) fn exchange(&mut self, request: &[u8]) -> Vec<u8> {
+        let transfer = self.device.spdm_settings().data_transfer_size as usize;
+        let chunks = self.wish.flags & CHUNK != 0;
+        let response = match chunks && request.len() > transfer {
+            true => self.send(0x33, request, transfer),
+            false => self.ask(request),
+        };
+        match response[..] {
+            [_, 0x7f, 0x0f, _, _] if chunks => self.collect(&response),
+            _ => response,
+        }
     }
 
     /// The request with its version in front.
@@ -173,7 +187,7 @@ impl Requester {
                 1 => self.get_capabilities(0),
                 _ => self.negotiate_algorithms(),
             };
-            last = self.ask(&request);
+            last = self.exchange(&request);
             self.vca.extend(request);
             self.vca.extend(&last);
         }
@@ -184,7 +198,7 @@ impl Requester {
     /// GET_DIGESTS.
     pub(crate) fn digests(&mut self) -> Vec<u8> {
         let request = self.request(&[0x81, 0, 0]);
-        let response = self.ask(&request);
+        let response = self.exchange(&request);
         self.certificates = [request, response.clone()].concat();
         response
     }
@@ -194,7 +208,7 @@ impl Requester {
         let [offset, length] = [(offset as u16).to_le_bytes(), length.to_le_bytes()];
         let rest = [0x82, slot, 0, offset[0], offset[1], length[0], length[1]];
         let request = self.request(&rest);
-        let response = self.ask(&request);
+        let response = self.exchange(&request);
         self.certificates
             .extend([request, response.clone()].concat());
         response
@@ -252,7 +266,7 @@ impl Requester {
         if self.wish.version >= 0x13 {
             request.extend(*b"context!");
         }
-        let response = self.ask(&request);
+        let response = self.exchange(&request);
         let size = signature_size(self.wish.asym);
         if response[1] != 0x03 || response.len() < size {
             return (response, false);
@@ -283,7 +297,7 @@ impl Requester {
     /// GET_MEASUREMENTS; returns MEASUREMENTS and whether its signature is right.
     pub(crate) fn measure(&mut self, attributes: u8, operation: u8, slot: u8) -> (Vec<u8>, bool) {
         let request = self.get_measurements(attributes, operation, slot);
-        let response = self.ask(&request);
+        let response = self.exchange(&request);
         if response[1] != 0x60 {
             return (response, false);
         }
@@ -307,5 +321,68 @@ impl Requester {
         );
         self.measurements.clear();
         (response, right)
+    }
+
+    fn sequence(&self, number: u32) -> Vec<u8> {
+        number.to_le_bytes().to_vec()
+    }
+
+    /// One CHUNK_GET.
+    pub(crate) fn get(&mut self, handle: u8, number: u32) -> Vec<u8> {
+        let request = [self.request(&[0x86, 0, handle]), self.sequence(number)].concat();
+        self.ask(&request)
+    }
+
+    /// The message that ERROR LargeResponse announces, chunk by chunk.
+    pub(crate) fn collect(&mut self, error: &[u8]) -> Vec<u8> {
+        assert_eq!(error[1..4], [0x7f, 0x0f, 0]);
+        let handle = error[4];
+        let mut message = Vec::new();
+        let mut size = 0;
+        for number in 0.. {
+            let chunk = self.get(handle, number);
+            assert_eq!(chunk[1], 0x06);
+            assert_eq!(chunk[3], handle);
+            assert_eq!(chunk[4..8], number.to_le_bytes());
+            let length = u32::from_le_bytes(chunk[8..12].try_into().unwrap()) as usize;
+            let header = if number == 0 { 16 } else { 12 };
+            if number == 0 {
+                size = u32::from_le_bytes(chunk[12..16].try_into().unwrap()) as usize;
+            }
+            assert_eq!(chunk.len(), header + length);
+            message.extend(&chunk[header..]);
+            let last = chunk[2] == 1;
+            assert_eq!(last, message.len() == size);
+            if last {
+                return message;
+            }
+            assert_eq!(chunk.len(), self.wish.transfer as usize, "a full chunk");
+        }
+        unreachable!()
+    }
+
+    /// A request in chunks of `transfer` bytes; the last acknowledgement.
+    pub(crate) fn send(&mut self, handle: u8, request: &[u8], transfer: usize) -> Vec<u8> {
+        let mut rest = request;
+        for number in 0.. {
+            let large = match number {
+                0 => (request.len() as u32).to_le_bytes().to_vec(),
+                _ => Vec::new(),
+            };
+            let (chunk, after) = rest.split_at(rest.len().min(transfer - 12 - large.len()));
+            rest = after;
+            let header = self.request(&[0x85, u8::from(rest.is_empty()), handle]);
+            let size = (chunk.len() as u32).to_le_bytes();
+            let sequence = self.sequence(number);
+            let ack = self.ask(&[&*header, &*sequence, &size, &*large, chunk].concat());
+            let header = if self.wish.version >= 0x14 { 8 } else { 6 };
+            assert_eq!(ack[..4], [self.wish.version, 0x05, 0, handle]);
+            assert_eq!(ack[4..header], sequence[..header - 4]);
+            if rest.is_empty() {
+                return ack[header..].to_vec();
+            }
+            assert_eq!(ack.len(), header);
+        }
+        unreachable!()
     }
 }
