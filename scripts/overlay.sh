@@ -132,12 +132,15 @@ mapfile -t files < <(
 			-o -path 'Documentation/ABI/*' \) ! -name '*.mod.c' -print
 	done | sort
 )
-declare -A wanted=()
+declare -A wanted=() theirs=()
 obstacles=()
 for file in "${files[@]}"; do
 	wanted[$file]=1
 	case $(state "$file") in
-	theirs) cmp -s "$file" "$kernel/$file" || obstacles+=("$file (not put there by us)") ;;
+	theirs)
+		theirs[$file]=1
+		cmp -s "$file" "$kernel/$file" || obstacles+=("$file (not put there by us)")
+		;;
 	changed) obstacles+=("$file (changed since it was put)") ;;
 	esac
 done
@@ -178,8 +181,7 @@ for file in "${files[@]}"; do
 	fi
 done
 for file in "${files[@]}"; do
-	# What was there before us with the same content stays theirs.
-	[ "$(state "$file")" = theirs ] && [ -f "$record" ] || echo "$(checksum "$file")  $file"
+	[ -n "${theirs[$file]-}" ] || echo "$(checksum "$file")  $file"
 done >"$record.new"
 mv "$record.new" "$record"
 for file in "${!lines[@]}"; do

@@ -216,7 +216,7 @@ impl Apt {
         if !status.success() {
             let text = fs::read_to_string(&log).unwrap_or_default();
             bail!(
-                "{}: {}; run it again when that is mended, what was fetched is kept",
+                "{}: {}; run it again once that works, what was fetched is kept",
                 step.name(),
                 explain(&text)
             );
@@ -276,7 +276,7 @@ fn explain(text: &str) -> String {
             .and_then(|file| file.split('_').next())
         {
             Some(package) => format!("could not fetch package {package} from {url} ({why})"),
-            None => format!("could not fetch {url} ({why}): is there a network?"),
+            None => format!("could not fetch {url} ({why})"),
         };
     }
     if let Some(line) = text.lines().find(|line| line.contains("Depends:")) {
@@ -339,7 +339,7 @@ mod tests {
              E: Failed to fetch http://deb.debian.org/debian/dists/trixie/InRelease  Could not resolve 'deb.debian.org'\n",
         );
         assert!(
-            text.contains("Could not resolve") && text.contains("is there a network?"),
+            text.contains("dists/trixie/InRelease (Could not resolve 'deb.debian.org')"),
             "{text}"
         );
     }
