@@ -10,7 +10,7 @@ use super::crypto::{Hash, Refusal, Verify};
 use super::der::{self, Der};
 use super::error::{Error, Field, Reason};
 use super::version::Version;
-use super::wire::Reader;
+use super::wire::{copy, Reader};
 use super::x509::{Certificate, CertificateFault, Curve, PublicKey};
 
 /// Longest ECDSA signature, in bytes: P-521.
@@ -107,10 +107,7 @@ impl<'a> Chain<'a> {
             if failed || rest.is_empty() {
                 return None;
             }
-            let certificate = match rest.element() {
-                Some(element) => Certificate::parse(element.whole),
-                None => Err(CertificateFault::Encoding),
-            };
+            let certificate = next_certificate(&mut rest);
             failed = certificate.is_err();
             Some(certificate)
         })
@@ -131,17 +128,18 @@ impl<'a> Chain<'a> {
         hash: HashAlgorithm,
         asym: AsymAlgorithm,
     ) -> Result<Verified<C::Key>, Error> {
-        let mut certificates = self.certificates().enumerate().peekable();
+        let mut rest = Der::new(self.certificates);
         let mut issuer: Option<(Certificate<'a>, C::Key)> = None;
         let mut path_length: Option<u32> = None;
         let mut root = RootHash::Elsewhere;
+        let mut index: usize = 0;
 
-        while let Some((index, certificate)) = certificates.next() {
+        loop {
             let fault = |fault| {
                 let reason = Reason::Certificate { index, fault };
                 error(Field::CertificateChain, reason)
             };
-            let certificate = certificate.map_err(fault)?;
+            let certificate = next_certificate(&mut rest).map_err(fault)?;
             let key = crypto
                 .key(&certificate)
                 .map_err(|refusal| fault(CertificateFault::Signature(refusal)))?;
@@ -158,29 +156,18 @@ impl<'a> Chain<'a> {
                     }
                 }
             }
-            if certificates.peek().is_none() {
+            let count = index.saturating_add(1);
+            if rest.is_empty() {
                 certificate.check_leaf(asym).map_err(fault)?;
-                let count = index.saturating_add(1);
                 return Ok(Verified { key, root, count });
             }
             certificate.check_signer().map_err(fault)?;
-            if !certificate.is_self_issued() {
-                path_length = match path_length {
-                    Some(length) => Some(
-                        length
-                            .checked_sub(1)
-                            .ok_or(fault(CertificateFault::PathLength))?,
-                    ),
-                    None => None,
-                };
-            }
-            path_length = match (path_length, certificate.path_length) {
-                (Some(inherited), Some(own)) => Some(inherited.min(own)),
-                (inherited, own) => inherited.or(own),
-            };
+            path_length = certificate
+                .remaining_path(path_length)
+                .ok_or(fault(CertificateFault::PathLength))?;
             issuer = Some((certificate, key));
+            index = count;
         }
-        Err(error(Field::CertificateChain, Reason::Missing))
     }
 
     fn check_root<H: Hash>(
@@ -200,6 +187,11 @@ impl<'a> Chain<'a> {
         }
         Ok(RootHash::Elsewhere)
     }
+}
+
+fn next_certificate<'a>(rest: &mut Der<'a>) -> Result<Certificate<'a>, CertificateFault> {
+    let element = rest.element().ok_or(CertificateFault::Encoding)?;
+    Certificate::parse(element.whole)
 }
 
 /// Whether `key`, which is that of `issuer`, signed `certificate`.
@@ -249,7 +241,7 @@ fn raw_ecdsa<'r>(signature: &[u8], curve: Curve, raw: &'r mut [u8; ECDSA_MAX]) -
     for half in raw.chunks_exact_mut(curve.size()) {
         let number = numbers.unsigned()?;
         let start = half.len().checked_sub(number.len())?;
-        half.get_mut(start..)?.copy_from_slice(number);
+        copy(half.get_mut(start..)?, number);
     }
     numbers.end()?;
     Some(raw)

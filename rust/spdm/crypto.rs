@@ -8,6 +8,7 @@ use core::fmt;
 use core::ops::Deref;
 
 use super::algorithms::{HashAlgorithm, Scheme, DIGEST_MAX};
+use super::wire::copy;
 use super::x509::Certificate;
 
 /// Why the crypto layer did not say yes. Only [`Refusal::Wrong`] says that something was checked.
@@ -122,7 +123,7 @@ impl Digest {
             bytes: [0; DIGEST_MAX],
             size: bytes.len(),
         };
-        digest.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        copy(digest.bytes.get_mut(..bytes.len())?, bytes);
         Some(digest)
     }
 

@@ -111,6 +111,8 @@ pub struct Requester<C: Hash + Verify, B, S = ()> {
     masks: Option<(u8, u8)>,
     /// The algorithms that the keys and digests in `slots` are for.
     slots_for: Option<(HashAlgorithm, AsymAlgorithm)>,
+    /// Digests and certificates were read, but are in no transcript any more.
+    identity_lost: bool,
     task: Task,
     response: Response,
 }
@@ -160,6 +162,7 @@ where
             }),
             masks: None,
             slots_for: None,
+            identity_lost: false,
             task: Task::None,
             response: Response::None,
         })
@@ -240,6 +243,7 @@ where
         self.task = Task::None;
         self.connection = None;
         self.masks = None;
+        self.identity_lost = false;
         self.response = Response::None;
         self.transcripts.clear();
     }

@@ -8,6 +8,7 @@
 use super::algorithms::HashAlgorithm;
 use super::crypto::{Context, Digest, Hash, Refusal};
 use super::version::Version;
+use super::wire::copy;
 
 /// Bytes of the prefix, `combined_spdm_prefix`.
 pub const PREFIX_SIZE: usize = 100;
@@ -43,11 +44,11 @@ pub fn prefix(version: Version, purpose: Purpose) -> Option<[u8; PREFIX_SIZE]> {
     }
     let mut prefix = [0; PREFIX_SIZE];
     for part in prefix.chunks_exact_mut(name.len()).take(4) {
-        part.copy_from_slice(&name);
+        copy(part, &name);
     }
     let context = purpose.context().as_bytes();
     let start = PREFIX_SIZE.checked_sub(context.len())?;
-    prefix.get_mut(start..)?.copy_from_slice(context);
+    copy(prefix.get_mut(start..)?, context);
     Some(prefix)
 }
 

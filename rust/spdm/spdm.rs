@@ -42,6 +42,7 @@ pub mod der;
 pub mod digests;
 pub mod error;
 pub mod error_response;
+pub mod evidence;
 mod exchange;
 pub mod measurements;
 pub mod negotiate;

@@ -2,11 +2,25 @@
 
 //! Tests of the mounted files.
 
+use proptest::test_runner::Config;
+
 mod chain;
 mod chunks;
+mod codec;
 mod errors;
+mod evidence;
 mod flows;
 mod host;
+mod hostile;
 mod patience;
 mod support;
 mod vectors;
+
+/// Property tests with this many cases. What they find becomes a test of its own, not a seed in a file.
+fn cases(cases: u32) -> Config {
+    Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    }
+}

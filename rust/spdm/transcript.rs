@@ -21,6 +21,7 @@ use super::crypto::{Context, Digest, Hash, Refusal};
 use super::error::{Error, Field, Reason};
 use super::signing::Purpose;
 use super::version::Version;
+use super::wire::copy;
 
 /// Longest A, in bytes: VERSION with 255 entries, both capabilities and both algorithms.
 pub const VCA_MAX: usize = 1024;
@@ -78,7 +79,7 @@ impl<B: DerefMut<Target = [u8]>, X: Context, S: Sink> Transcripts<B, X, S> {
             Field::Message,
             Reason::Room { needed: end, room },
         ))?;
-        part.copy_from_slice(bytes);
+        copy(part, bytes);
         self.vca = end;
         Ok(())
     }
@@ -93,9 +94,9 @@ impl<B: DerefMut<Target = [u8]>, X: Context, S: Sink> Transcripts<B, X, S> {
         &mut self.sink
     }
 
-    /// Forgets what was collected for a purpose.
-    pub(super) fn reset(&mut self, purpose: Purpose) {
-        *self.slot(purpose) = None;
+    /// Forgets what was collected for a purpose. Returns whether there was anything.
+    pub(super) fn reset(&mut self, purpose: Purpose) -> bool {
+        self.slot(purpose).take().is_some()
     }
 
     fn slot(&mut self, purpose: Purpose) -> &mut Option<X> {

@@ -19,6 +19,14 @@ pub const CONTEXT_SIZE: usize = 8;
 /// Longest opaque data, in bytes. Source: DSP0274, "OpaqueDataLength".
 pub const OPAQUE_MAX: u16 = 1024;
 
+/// Copies as many bytes as there are on both sides. Unlike the method of slices it has no way to
+/// panic, so that none is left in the kernel.
+pub fn copy(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to = *from;
+    }
+}
+
 /// Reads one message from its beginning.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
@@ -92,7 +100,7 @@ impl<'a> Reader<'a> {
     /// The message ends before.
     pub fn array<const N: usize>(&mut self, field: Field) -> Result<[u8; N], Error> {
         let mut array = [0; N];
-        array.copy_from_slice(self.take(N, field)?);
+        copy(&mut array, self.take(N, field)?);
         Ok(array)
     }
 
@@ -222,7 +230,7 @@ impl<'a> Writer<'a> {
         let room = self.buffer.len();
         match self.buffer.get_mut(self.length..end) {
             Some(part) => {
-                part.copy_from_slice(bytes);
+                copy(part, bytes);
                 self.length = end;
                 Ok(())
             }

@@ -302,6 +302,19 @@ impl<'a> Certificate<'a> {
         }
     }
 
+    /// How many certificate authorities may follow, if this one follows where `inherited` more may.
+    /// `None` if it may not follow itself; the inner one is no limit.
+    pub(super) fn remaining_path(&self, inherited: Option<u32>) -> Option<Option<u32>> {
+        let left = match inherited {
+            Some(left) if !self.is_self_issued() => Some(left.checked_sub(1)?),
+            inherited => inherited,
+        };
+        Some(match (left, self.path_length) {
+            (Some(left), Some(own)) => Some(left.min(own)),
+            (left, own) => left.or(own),
+        })
+    }
+
     /// Whether this certificate may be the leaf of a responder, for a signature algorithm.
     ///
     /// # Errors

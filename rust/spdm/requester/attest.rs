@@ -30,7 +30,8 @@ where
     ///
     /// # Errors
     ///
-    /// - [`Reason::Order`]: not connected, or the chain of the slot was not read.
+    /// - [`Reason::Order`]: not connected, the chain of the slot was not read, or measurements were
+    ///   read after digests.
     /// - [`Reason::NotCapable`]: no CHALLENGE, or no measurements to sum up.
     /// - [`Reason::KeyUsage`]: the key of the slot is for something else.
     pub fn challenge(&mut self, challenge: Challenge) -> Result<(), Error> {
@@ -40,6 +41,9 @@ where
             return Err(error(Field::MeasurementSummaryHash, Reason::NotCapable));
         }
         self.check_signer(Code::CHALLENGE, challenge.slot, KeyInfo::CHALLENGE)?;
+        if self.identity_lost {
+            return Err(error(Field::Digest, Reason::Order));
+        }
         let rules = self.rules(&connection);
         self.transcripts.reset(Purpose::Measurements);
         self.response = Response::None;
@@ -116,8 +120,9 @@ where
     /// Begins GET_MEASUREMENTS. All of them in a row make up one transcript, which ends with the
     /// one that is signed, and begins anew when one is answered with ERROR.
     ///
-    /// A chain that was read, but not followed by CHALLENGE, is no longer covered by a later
-    /// CHALLENGE, as DSP0274 wants it.
+    /// Digests and chains that were read, but not followed by CHALLENGE, are no longer covered by a
+    /// later one: DSP0274 wants it so. Not all responders see it that way once they were
+    /// challenged, so GET_DIGESTS has to come again before a CHALLENGE then.
     ///
     /// # Errors
     ///
@@ -151,7 +156,7 @@ where
             self.check_signer(code, signed.slot, KeyInfo::MEASUREMENT)?;
         }
         let rules = self.rules(&connection);
-        self.transcripts.reset(Purpose::Challenge);
+        self.identity_lost |= self.transcripts.reset(Purpose::Challenge);
         self.response = Response::None;
         self.exchange
             .begin(rules, |buffer| request.write(connection.version, buffer))?;

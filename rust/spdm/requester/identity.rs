@@ -14,7 +14,7 @@ use super::super::digests::{get_digests, Digests};
 use super::super::error::{Error, Field, Reason};
 use super::super::signing::Purpose;
 use super::super::transcript::Sink;
-use super::super::wire::Reader;
+use super::super::wire::{copy, Reader};
 use super::{Leaf, Requester, Response, Task};
 
 impl<C, B, S> Requester<C, B, S>
@@ -35,6 +35,7 @@ where
         self.transcripts.reset(Purpose::Measurements);
         self.transcripts.reset(Purpose::Challenge);
         self.masks = None;
+        self.identity_lost = false;
         self.response = Response::None;
         self.exchange
             .begin(rules, |buffer| get_digests(connection.version, buffer))?;
@@ -169,7 +170,7 @@ where
                 return Err(reader.error(Field::CertificateChain, reason));
             }
         };
-        part.copy_from_slice(response.portion);
+        copy(part, response.portion);
         self.append(Code::CERTIFICATE, Purpose::Challenge, length)?;
         if end < sum {
             return self.get_portion(&connection, slot, end, Some(sum));

@@ -305,3 +305,28 @@ fn a_responder_without_measurements_or_without_challenge() {
         .flags;
     assert!(!flags.has_measurements() && flags.has(Flags::CHAL));
 }
+
+#[test]
+fn measurements_between_digests_and_challenge() {
+    let mut requester = requester(config());
+    let mut wire = Wire::new(Responder::new(0x12));
+    let mut dialogue = Dialogue {
+        requester: &mut requester,
+        transport: &mut wire,
+    };
+    dialogue.connect().expect("it works");
+    dialogue.get_digests().expect("it works");
+    dialogue.get_certificate(0).expect("it works");
+    dialogue.get_measurements(MEASURE).expect("it works");
+    let failure = dialogue
+        .challenge(CHALLENGE)
+        .expect_err("nobody knows what is signed");
+    let expected = "CHALLENGE: Digest: another operation has to come first";
+    assert_eq!(failure.to_string(), expected);
+    dialogue.get_digests().expect("it works");
+    dialogue.challenge(CHALLENGE).expect("it is clear again");
+    dialogue.get_measurements(MEASURE).expect("it works");
+    dialogue
+        .challenge(CHALLENGE)
+        .expect("nothing was read in between");
+}

@@ -103,11 +103,16 @@ impl Responder {
             return self.error(0x03, &[]);
         }
         self.busy_left = None;
+        if request[1] != 0x84 && request[0] != self.version {
+            return self.error(0x41, &[]);
+        }
         match request[1] {
             0x85 => self.chunk_send(request),
             0x86 => self.chunk_get(request),
             0xff => {
-                let pending = self.pending.take().expect("something is pending");
+                let Some(pending) = self.pending.take() else {
+                    return self.error(0x04, &[]);
+                };
                 assert_eq!(request[2], pending[1], "the request is repeated");
                 assert_eq!(request[3], 0x77, "the token is repeated");
                 let response = self.whole(&pending);
@@ -181,7 +186,9 @@ impl Responder {
     }
 
     fn chunk_get(&mut self, request: &[u8]) -> Vec<u8> {
-        let (handle, whole, sent) = self.outgoing.take().expect("something is outgoing");
+        let Some((handle, whole, sent)) = self.outgoing.take() else {
+            return self.error(0x04, &[]);
+        };
         assert_eq!(request[3], handle);
         let number = &request[4..4 + self.number_size()];
         let is_first = number.iter().all(|byte| *byte == 0);
