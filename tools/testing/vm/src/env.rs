@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::apt::Apt;
+use crate::apt::{Apt, Package};
 use crate::cache::{self, Cache};
 use crate::kernel::{self, Kernel};
+use crate::native::{self, is_native};
 use crate::progress::say;
 use crate::rootfs;
 use crate::tools::Tools;
@@ -79,13 +80,14 @@ impl Env {
 }
 
 impl Manifest {
-    /// The manifest, if it is there and so are its parts.
+    /// The manifest, if it is there and so are its parts; a host that was used as it is must still have its tools.
     fn read(cache: &Cache, path: &Path) -> Option<Self> {
         let manifest: Self = serde_json::from_str(&fs::read_to_string(path).ok()?).ok()?;
         [&manifest.rootfs, &manifest.kernel]
             .iter()
             .all(|part| cache.path(part).is_dir())
             .then_some(manifest)
+            .filter(|manifest| manifest.rootfs != native::ROOT || is_native())
     }
 }
 
@@ -120,45 +122,38 @@ fn set_up(cache: &Cache, lock: &cache::Lock) -> Result<Manifest> {
     fs::create_dir_all(&mount_point)?;
     let apt = Apt::new(cache.path("apt"))?;
     apt.update()?;
-    let system = apt.resolve(rootfs::PACKAGES)?;
     let kernel = kernel::Packages::newest(&apt)?;
-    let names = |packages: &[crate::apt::Package]| {
-        packages
-            .iter()
-            .map(|package| package.file_name())
-            .collect::<Vec<_>>()
+    let rootfs = if is_native() {
+        say("this host has all the tools: it is used as it is");
+        native::ROOT.to_owned()
+    } else {
+        let system = apt.resolve(rootfs::PACKAGES)?;
+        let name = format!("rootfs-{}", part_key(&system, ""));
+        if !cache.path(&name).exists() {
+            apt.download("the root file system", &system)?;
+        }
+        cache.part(lock, &name, |dir| {
+            rootfs::build(&apt, &system, dir, &mount_point)
+        })?;
+        name
     };
-
-    let rootfs = format!(
-        "rootfs-{}",
-        cache::key(
-            names(&system)
-                .iter()
-                .map(String::as_str)
-                .chain([recipe().as_str()])
-        )
-    );
-    if !cache.path(&rootfs).exists() {
-        apt.download("the root file system", &system)?;
-    }
     let release = kernel.release.clone();
-    let kernel_part = format!(
-        "kernel-{release}-{}",
-        cache::key(names(&kernel.all()).iter().chain([&rootfs]))
-    );
-    if !cache.path(&kernel_part).exists() {
+    let part = format!("kernel-{release}-{}", part_key(&kernel.all(), &rootfs));
+    if !cache.path(&part).exists() {
         apt.download("the kernel", &kernel.all())?;
     }
-    let path = cache.part(lock, &rootfs, |dir| {
-        rootfs::build(&apt, &system, dir, &mount_point)
-    })?;
-    let tools = Tools::new(path, mount_point);
-    cache.part(lock, &kernel_part, |dir| {
-        kernel::build(&apt, &kernel, &tools, dir)
-    })?;
+    let tools = Tools::new(cache.path(&rootfs), mount_point);
+    cache.part(lock, &part, |dir| kernel::build(&apt, &kernel, &tools, dir))?;
     Ok(Manifest {
         rootfs,
-        kernel: kernel_part,
+        kernel: part,
         release,
     })
+}
+
+/// Names what a part is made of: its packages, the recipe, and what it is built with.
+fn part_key(packages: &[Package], tools: &str) -> String {
+    let mut parts: Vec<String> = packages.iter().map(Package::file_name).collect();
+    parts.extend([recipe(), tools.to_owned()]);
+    cache::key(parts)
 }

@@ -16,6 +16,7 @@ mod kernel;
 mod kselftests;
 mod model;
 mod module;
+mod native;
 mod process;
 mod progress;
 mod qemu;
