@@ -179,3 +179,13 @@ pub(crate) fn issued(certificate: &[u8], issuer: &[u8]) -> bool {
     };
     raw.is_ok_and(|raw| verify(asym, hash, &public_key(issuer), &tbs, &raw))
 }
+
+/// Whether the key of `issuer`, on P-384, has signed `certificate` with SHA-1.
+pub(crate) fn issued_with_sha1(certificate: &[u8], issuer: &[u8]) -> bool {
+    let parsed = parse(certificate);
+    let tbs = parsed.tbs_certificate.to_der().unwrap();
+    let digest = [vec![0; 28], sha1::Sha1::digest(tbs).to_vec()].concat();
+    let key = p384::ecdsa::VerifyingKey::from_public_key_der(&public_key(issuer)).unwrap();
+    let signature = p384::ecdsa::Signature::from_der(parsed.signature.raw_bytes()).unwrap();
+    key.verify_prehash(&digest, &signature).is_ok()
+}

@@ -5,6 +5,7 @@
 mod authentication;
 mod chunks;
 mod crypto;
+mod faults;
 mod measurements;
 mod negotiation;
 mod requester;

@@ -60,6 +60,8 @@ pub(crate) struct Requester {
     device: Device,
     connection: Connection,
     pub(crate) wish: Wish,
+    /// The byte that nonces consist of.
+    pub(crate) nonce: u8,
     /// The three parts of transcripts.
     pub(crate) vca: Vec<u8>,
     pub(crate) certificates: Vec<u8>,
@@ -78,6 +80,7 @@ impl Requester {
             device,
             connection: Connection::new(4096),
             wish: Wish::version(0x12),
+            nonce: 0xa5,
             vca: Vec::new(),
             certificates: Vec::new(),
             measurements: Vec::new(),
@@ -262,7 +265,7 @@ impl Requester {
     /// CHALLENGE; returns CHALLENGE_AUTH and whether its signature is right.
     pub(crate) fn challenge(&mut self, slot: u8, summary: u8) -> (Vec<u8>, bool) {
         let mut request = self.request(&[0x83, slot, summary]);
-        request.extend([0xa5; 32]);
+        request.extend([self.nonce; 32]);
         if self.wish.version >= 0x13 {
             request.extend(*b"context!");
         }
@@ -283,7 +286,7 @@ impl Requester {
     pub(crate) fn get_measurements(&self, attributes: u8, operation: u8, slot: u8) -> Vec<u8> {
         let mut request = self.request(&[0xe0, attributes, operation]);
         if attributes & 1 != 0 {
-            request.extend([0x5a; 32]);
+            request.extend([self.nonce; 32]);
             if self.wish.version >= 0x11 {
                 request.push(slot);
             }
