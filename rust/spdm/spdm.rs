@@ -46,6 +46,7 @@ pub mod evidence;
 mod exchange;
 pub mod measurements;
 pub mod negotiate;
+pub mod pss;
 pub mod requester;
 pub mod signing;
 pub mod transcript;

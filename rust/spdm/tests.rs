@@ -13,6 +13,7 @@ mod flows;
 mod host;
 mod hostile;
 mod patience;
+mod pss;
 mod support;
 mod vectors;
 

@@ -12,7 +12,7 @@ use crate::version::Version;
 use crate::x509::{Certificate, CertificateFault};
 
 /// Algorithm, hash, certificate and signature of each line.
-fn signatures() -> Vec<(AsymAlgorithm, HashAlgorithm, Vec<u8>, Vec<u8>)> {
+pub(super) fn signatures() -> Vec<(AsymAlgorithm, HashAlgorithm, Vec<u8>, Vec<u8>)> {
     let text = std::fs::read_to_string(folder().join("chains/signatures.txt"))
         .expect("the signatures are there");
     text.lines()

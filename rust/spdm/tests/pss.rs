@@ -5,6 +5,7 @@
 use proptest::prelude::*;
 use rsa::BigUint;
 
+use super::cases;
 use super::host::signatures;
 use crate::algorithms::{HashAlgorithm, Scheme};
 use crate::crypto::{Hash, Refusal};
@@ -100,7 +101,7 @@ fn refuses_what_is_too_short() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn accepts_a_salt_of_the_size_of_a_digest_only(
