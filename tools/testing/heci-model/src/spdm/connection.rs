@@ -100,11 +100,14 @@ impl Connection {
         }
     }
 
-    /// The responder was reset.
+    /// The responder was reset. It still says so in the version that was spoken.
     pub fn lose(&mut self) {
         if self.phase > Phase::Start {
-            *self = Self::new(self.transport as u32);
-            self.phase = Phase::Lost;
+            *self = Self {
+                phase: Phase::Lost,
+                version: self.version,
+                ..Self::new(self.transport as u32)
+            };
         }
     }
 

@@ -14,7 +14,7 @@ use crate::guest::*;
 #[test]
 fn vendor_is_8086_and_device_id_is_any() {
     for id in [0xa85d, 0xe35d, 0xe45d, 0xd470, 0xd358, 0x4d5d, 0x1234u16] {
-        let clients = clients::all(Duration::ZERO);
+        let clients = clients::all(Some(clients::spdm()), Duration::ZERO);
         let settings = Settings::default();
         let mut device = Device::new(id, [0; 4], clients, settings, Trace::default());
         let mut identity = [0; 4];

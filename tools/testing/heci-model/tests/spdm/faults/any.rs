@@ -69,7 +69,7 @@ pub(super) const ROWS: &[Row] = &[
         r.connect(Wish::version(0x13));
         r.arm("spdm-resynch", None, None);
         assert_eq!(r.digests(), [0x13, 0x7f, 0x43, 0]);
-        assert_eq!(r.digests(), [0x10, 0x7f, 0x43, 0], "until GET_VERSION");
+        assert_eq!(r.digests(), [0x13, 0x7f, 0x43, 0], "until GET_VERSION");
         recovers(r);
     }),
     ("spdm-not-ready", |r| {
