@@ -45,6 +45,14 @@ impl Cache {
         self.root.join(name)
     }
 
+    /// An empty directory to mount on; every process does so in a mount namespace of its own.
+    pub(crate) fn mount_point(&self) -> Result<PathBuf> {
+        let path = self.path("mnt");
+        fs::create_dir_all(&path)
+            .with_context(|| format!("could not create {}", path.display()))?;
+        Ok(path)
+    }
+
     /// Waits for other set-ups to end, then keeps them out.
     pub(crate) fn lock(&self) -> Result<Lock> {
         let path = self.path("lock");

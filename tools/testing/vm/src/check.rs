@@ -13,7 +13,7 @@ use crate::env::Env;
 use crate::host::{cargo, while_building};
 use crate::intree;
 use crate::kselftests;
-use crate::module;
+use crate::module::{self, Target};
 use crate::process;
 use crate::progress::{say, Step};
 use crate::tap::{self, Results};
@@ -103,7 +103,13 @@ pub(crate) fn check(chosen: &[String]) -> Result<Results> {
     {
         bail!("there is no suite {unknown}; the suites are\n{}", list());
     }
-    let env = while_building("heci-model", || Env::get(false))?;
+    let env = match while_building("heci-model", || Env::get(false)) {
+        Ok(env) => env,
+        Err(error) => {
+            say(&format!("nothing could be tested: {error:#}"));
+            return Ok(Results::fail("the set-up"));
+        }
+    };
     let check = Check {
         logs: env.build().join("check"),
         env,
@@ -190,7 +196,7 @@ fn lint(check: &Check) -> Result<Results> {
         output: &output,
         arguments: &arguments,
     };
-    results += match module::build(&env.tools, &module::Tree::stock(env)?, &what) {
+    results += match module::build(&Target::stock(env)?, &what) {
         Ok(_) => Results::pass(),
         Err(error) => Results::fail(format!("kernel-clippy: {error:#}")),
     };
@@ -228,7 +234,7 @@ fn guest(check: &Check) -> Result<Results> {
             "--test",
             "guest",
             "--",
-            "--test-threads=1",
+            "--test-threads=2",
         ],
     )
 }

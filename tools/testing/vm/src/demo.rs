@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::env::Env;
 use crate::host;
-use crate::module;
+use crate::module::{self, Target};
 use crate::process;
 use crate::progress::{say, Lines, Step};
 use crate::run::{self, End, Request};
@@ -24,7 +24,7 @@ const COMPILE_LIMIT: Duration = Duration::from_secs(60);
 /// Sets up, builds and runs the demonstration in a guest.
 pub(crate) fn demo() -> Result<(End, PathBuf)> {
     let env = host::while_building("heci-model", || Env::get(false))?;
-    let module = module::driver(&env, None)?;
+    let module = module::driver(&Target::stock(&env)?)?;
     let out = run::default_out(&env);
     let exchange = env.build().join("exchange");
     compile(&env, EXCHANGE, &exchange)?;

@@ -65,7 +65,7 @@ impl Env {
 
     fn assemble(cache: &Cache, manifest: &Manifest) -> Result<Self> {
         let kernel = Kernel::at(cache.path(&manifest.kernel), manifest.release.clone());
-        let tools = Tools::new(cache.path(&manifest.rootfs), cache.path(MOUNT_POINT));
+        let tools = Tools::new(cache.path(&manifest.rootfs), cache.mount_point()?);
         Ok(Self {
             checkout: checkout()?,
             tools: tools.with_tree(kernel.tree()),
@@ -90,8 +90,6 @@ impl Manifest {
             .filter(|manifest| manifest.rootfs != native::ROOT || is_native())
     }
 }
-
-const MOUNT_POINT: &str = "mnt";
 
 /// Counts the changes of the steps that build the parts; a new number makes new parts.
 const RECIPE: &str = "2";
@@ -118,8 +116,7 @@ fn recipe() -> String {
 }
 
 fn set_up(cache: &Cache, lock: &cache::Lock) -> Result<Manifest> {
-    let mount_point = cache.path(MOUNT_POINT);
-    fs::create_dir_all(&mount_point)?;
+    let mount_point = cache.mount_point()?;
     let apt = Apt::new(cache.path("apt"))?;
     apt.update()?;
     let kernel = kernel::Packages::newest(&apt)?;

@@ -11,7 +11,7 @@ use anyhow::{ensure, Context, Result};
 
 use crate::env::Env;
 use crate::kernel;
-use crate::module;
+use crate::module::{self, Target};
 use crate::process;
 use crate::progress::Step;
 use crate::symbols;
@@ -93,7 +93,10 @@ impl InTree<'_> {
         let module = self.tree.join(&path);
         module::check_symbols(&module, &[&self.env.kernel.tree().join("Module.symvers")])?;
         let read = |path: &Path| fs::read(path).with_context(|| format!("no {}", path.display()));
-        let (inside, outside) = (read(&module)?, read(&module::driver(self.env, None)?)?);
+        let (inside, outside) = (
+            read(&module)?,
+            read(&module::driver(&Target::stock(self.env)?)?)?,
+        );
         ensure!(
             symbols::modinfo(&inside, "intree")? == ["Y"],
             "the module of the tree is not marked as intree"

@@ -13,7 +13,7 @@ use anyhow::{ensure, Context, Result};
 
 use crate::cli::GuestArgs;
 use crate::env::Env;
-use crate::module;
+use crate::module::{self, Target};
 use crate::process;
 use crate::progress::{Lines, Step};
 use crate::run::{self, End, Request};
@@ -50,7 +50,7 @@ struct Machine {
 
 fn run_all(env: &Env, logs: &Path, driver: &str) -> Result<Results> {
     // Both drivers are there, so that a test can try one while the other is loaded.
-    let mut modules = vec![module::driver(env, None)?];
+    let mut modules = vec![module::driver(&Target::stock(env)?)?];
     modules.extend(build_c_driver(env)?);
     let installed = build(env, logs)?;
     let programs = executables(&installed)?;
@@ -121,7 +121,7 @@ pub(crate) fn build_c_driver(env: &Env) -> Result<Vec<PathBuf>> {
             .join(&env.kernel.release),
         arguments: C_DRIVER_CONFIG,
     };
-    module::build(&env.tools, &module::Tree::stock(env)?, &what)
+    module::build(&Target::stock(env)?, &what)
 }
 
 /// Builds the programs as the kernel's selftests are built, statically, and installs them in a directory.

@@ -37,6 +37,7 @@ use clap::Parser;
 
 use cli::{BuildArgs, Cli, Sub};
 use env::Env;
+use module::Target;
 use run::End;
 
 /// Exit status where the kernel log has a splat.
@@ -80,15 +81,11 @@ fn dispatch(command: Sub) -> Result<ExitCode> {
             Ok(ExitCode::from(u8::from(!results.failed.is_empty())))
         }
         Sub::Modules { kernel } => {
-            println!(
-                "{}",
-                module::driver(&Env::get(false)?, kernel.as_deref())?.display()
-            );
+            println!("{}", module::driver(&target(kernel.as_deref())?)?.display());
             Ok(ExitCode::SUCCESS)
         }
         Sub::Build(args) => {
-            let env = Env::get(false)?;
-            for module in build(&env, &args)? {
+            for module in build(&args)? {
                 println!("{}", module.display());
             }
             Ok(ExitCode::SUCCESS)
@@ -127,29 +124,29 @@ fn dispatch(command: Sub) -> Result<ExitCode> {
     }
 }
 
-fn build(env: &Env, args: &BuildArgs) -> Result<Vec<PathBuf>> {
-    let tree = match &args.kernel {
-        Some(path) => module::Tree::open(path)?,
-        None => module::Tree::stock(env)?,
-    };
+fn target(kernel: Option<&Path>) -> Result<Target> {
+    match kernel {
+        Some(path) => Target::of_tree(path),
+        None => Target::stock(&Env::get(false)?),
+    }
+}
+
+fn build(args: &BuildArgs) -> Result<Vec<PathBuf>> {
     let name = args
         .source
         .file_name()
         .context("the source directory has no name")?;
-    let output = args
-        .output
-        .clone()
-        .unwrap_or_else(|| env.build().join("modules").join(name));
+    let output = match &args.output {
+        Some(output) => output.clone(),
+        None => env::checkout()?.join("build/modules").join(name),
+    };
     let arguments: Vec<&str> = args.arguments.iter().map(String::as_str).collect();
-    module::build(
-        &env.tools,
-        &tree,
-        &module::Build {
-            source: &args.source,
-            output: &output,
-            arguments: &arguments,
-        },
-    )
+    let what = module::Build {
+        source: &args.source,
+        output: &output,
+        arguments: &arguments,
+    };
+    module::build(&target(args.kernel.as_deref())?, &what)
 }
 
 /// Says what went wrong in a run, and the exit status for it.

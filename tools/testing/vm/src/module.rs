@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use anyhow::{bail, ensure, Context, Result};
 
-use crate::env::Env;
+use crate::cache;
+use crate::env::{self, Env};
 use crate::kernel;
 use crate::process;
 use crate::progress::Step;
@@ -25,7 +26,7 @@ const BUILD_LIMIT: Duration = Duration::from_secs(600);
 
 /// A kernel tree in which `make modules_prepare` has been run.
 #[derive(Debug)]
-pub(crate) struct Tree {
+struct Tree {
     path: PathBuf,
     release: String,
     /// `CONFIG_RUSTC_VERSION_TEXT`, if the kernel was configured with Rust.
@@ -35,7 +36,7 @@ pub(crate) struct Tree {
 
 impl Tree {
     /// Opens a tree and checks that modules can be built in it.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    fn open(path: &Path) -> Result<Self> {
         let path = path
             .canonicalize()
             .with_context(|| format!("no kernel tree at {}", path.display()))?;
@@ -62,13 +63,6 @@ impl Tree {
             tree.release
         );
         tree.check_symvers()?;
-        Ok(tree)
-    }
-
-    /// The tree of the stock kernel.
-    pub(crate) fn stock(env: &Env) -> Result<Self> {
-        let tree = Self::open(&env.kernel.tree())?;
-        tree.check_release(&stock::image_release(&env.kernel.image())?)?;
         Ok(tree)
     }
 
@@ -107,6 +101,12 @@ impl Tree {
         Ok(())
     }
 
+    /// A name for what is built of `what` in this tree.
+    fn name(&self, what: &str) -> String {
+        let key = cache::key([self.path.as_os_str().as_encoded_bytes()]);
+        format!("{what}-{}-{key}", self.release)
+    }
+
     fn check_rustc(&self, rustc: &str) -> Result<()> {
         let Some(wanted) = &self.rustc else {
             bail!("kernel {} is configured without Rust (CONFIG_RUST): a Rust module cannot be built for it", self.release)
@@ -121,26 +121,55 @@ impl Tree {
     }
 }
 
-/// Builds the driver of this checkout, for the stock kernel or in the tree `kernel`, as `build/issei_rust.ko`.
-pub(crate) fn driver(env: &Env, kernel: Option<&Path>) -> Result<PathBuf> {
-    let tree = match kernel {
-        Some(path) => Tree::open(path)?,
-        None => Tree::stock(env)?,
-    };
-    let output = env.build().join("modules/issei_rust").join(&tree.release);
+/// A kernel to build modules for, and the tools to do it with.
+pub(crate) struct Target {
+    tree: Tree,
+    tools: Tools,
+}
+
+impl Target {
+    /// The stock kernel.
+    pub(crate) fn stock(env: &Env) -> Result<Self> {
+        let tree = Tree::open(&env.kernel.tree())?;
+        tree.check_release(&stock::image_release(&env.kernel.image())?)?;
+        let tools = env.tools.clone();
+        Ok(Self { tree, tools })
+    }
+
+    /// The kernel of a tree of the user's: with the host's own tools if their rustc has built it, else with the environment's.
+    pub(crate) fn of_tree(path: &Path) -> Result<Self> {
+        let tree = Tree::open(path)?;
+        let host = Tools::of_host()?;
+        let fits = rustc_version(&host).is_ok_and(|version| tree.check_rustc(&version).is_ok());
+        let tools = if fits { host } else { Env::get(false)?.tools };
+        Ok(Self { tree, tools })
+    }
+}
+
+fn rustc_version(tools: &Tools) -> Result<String> {
+    let version = process::capture(tools.command("rustc").arg("--version"), "rustc --version")?;
+    Ok(version.trim().to_owned())
+}
+
+/// Builds the driver of this checkout as `build/issei_rust.ko`.
+pub(crate) fn driver(target: &Target) -> Result<PathBuf> {
+    let checkout = env::checkout()?;
+    let directory = checkout.join("build");
     let what = Build {
-        source: &env.checkout.join(DRIVER),
-        output: &output,
+        source: &checkout.join(DRIVER),
+        output: &directory
+            .join("modules")
+            .join(target.tree.name("issei_rust")),
         arguments: DRIVER_CONFIG,
     };
-    let modules = build(&env.tools, &tree, &what)?;
+    let modules = build(target, &what)?;
     let [module] = &modules[..] else {
         bail!(
             "{DRIVER} is one module, but its build made {}",
             modules.len()
         )
     };
-    let to = env.build().join("issei_rust.ko");
+    let to = directory.join("issei_rust.ko");
     fs::copy(module, &to).with_context(|| format!("could not write {}", to.display()))?;
     Ok(to)
 }
@@ -156,7 +185,7 @@ pub(crate) struct Build<'a> {
 }
 
 /// Builds a module directory and returns the modules.
-pub(crate) fn build(tools: &Tools, tree: &Tree, what: &Build<'_>) -> Result<Vec<PathBuf>> {
+pub(crate) fn build(target: &Target, what: &Build<'_>) -> Result<Vec<PathBuf>> {
     let source = what
         .source
         .canonicalize()
@@ -166,9 +195,9 @@ pub(crate) fn build(tools: &Tools, tree: &Tree, what: &Build<'_>) -> Result<Vec<
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
+    let Target { tree, tools } = target;
     if has_rust(&source) {
-        let rustc = process::capture(tools.command("rustc").arg("--version"), "rustc --version")?;
-        tree.check_rustc(rustc.trim())?;
+        tree.check_rustc(&rustc_version(tools)?)?;
     }
     fs::create_dir_all(what.output)
         .with_context(|| format!("could not create {}", what.output.display()))?;

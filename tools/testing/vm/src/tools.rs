@@ -5,7 +5,12 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use anyhow::Result;
+
 use nix::unistd::geteuid;
+
+use crate::cache::Cache;
+use crate::native;
 
 /// Mounts a view of the host in which /usr and /etc are those of the root file system, then runs a command there.
 const ENTER: &str = include_str!("enter.sh");
@@ -31,6 +36,12 @@ impl Tools {
             tree: PathBuf::new(),
             scratch: PathBuf::new(),
         }
+    }
+
+    /// The host's own tools.
+    pub(crate) fn of_host() -> Result<Self> {
+        let cache = Cache::open()?;
+        Ok(Self::new(PathBuf::from(native::ROOT), cache.mount_point()?))
     }
 
     /// The same tools with a kernel tree at [`TREE`].
