@@ -27,7 +27,7 @@ fn chain_of(root: &[u8], certificates: &[Vec<u8>]) -> Vec<u8> {
 
 fn verify_bytes(chain: &[u8], asym: AsymAlgorithm) -> Result<(RootHash, usize), Error> {
     let chain = Chain::parse(chain, Version::V12, 32)?;
-    let verified = chain.verify(&Memory::default(), SHA256, asym)?;
+    let verified = chain.verify(&Memory::shared(), SHA256, asym)?;
     Ok((verified.root, verified.count))
 }
 

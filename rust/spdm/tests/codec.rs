@@ -221,7 +221,8 @@ proptest! {
         for slot in 0..9 {
             let digest = digests.digest(slot);
             if slot < 8 && mask & 1 << slot != 0 {
-                prop_assert_eq!(digest, Some(&vec![position; size][..]));
+                let expected = vec![position; size];
+                prop_assert_eq!(digest, Some(&expected[..]));
                 position += 1;
             } else {
                 prop_assert_eq!(digest, None);

@@ -58,7 +58,7 @@ proptest! {
         }
         let mut exchanges = 0;
         let mut changed = false;
-        let wire = Wire::edited(responder, |_, response| {
+        let mut wire = Wire::edited(responder, |_, response| {
             for (at, one) in &changes {
                 if *at == exchanges {
                     let before = response.clone();
@@ -69,9 +69,8 @@ proptest! {
             exchanges += 1;
             assert!(exchanges < 5_000, "this does not end");
         });
-        // The responder of the tests panics at requests that are wrong.
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(config, wire).2));
-        let result = outcome.expect("requests are well");
+        wire.forgiving = true;
+        let result = run(config, wire).2;
         // Without a change it has to succeed; with one it may, as when it made a request wait.
         prop_assert!(changed || result.is_ok());
     }
@@ -82,7 +81,7 @@ proptest! {
         version in prop::sample::select(Version::ALL.to_vec()),
     ) {
         let mut next = 0;
-        let wire = Wire::edited(Responder::new(version.byte()), |request, response| {
+        let mut wire = Wire::edited(Responder::new(version.byte()), |request, response| {
             // Right until somewhere, then noise with the right header.
             next += 1;
             if next > responses.len() / 2 {
@@ -91,6 +90,7 @@ proptest! {
             }
             assert!(next < 5_000, "this does not end");
         });
+        wire.forgiving = true;
         let result = run(config(), wire).2;
         prop_assert!(result.is_err() || responses.len() > 15);
     }

@@ -26,9 +26,18 @@ pub(crate) struct Memory {
 }
 
 /// Once frozen, one of so many signatures is really verified.
-const SAMPLE: usize = 50;
+const SAMPLE: usize = 200;
+
+thread_local! {
+    static SHARED: Memory = Memory::default();
+}
 
 impl Memory {
+    /// The memory of this test.
+    pub(crate) fn shared() -> Self {
+        SHARED.with(Self::clone)
+    }
+
     /// From now on, all that was not yet found right is wrong.
     pub(crate) fn freeze(&self) {
         self.frozen.set(Some(0));
