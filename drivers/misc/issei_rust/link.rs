@@ -164,8 +164,12 @@ impl Link {
         self.generation
     }
 
-    /// Steps the state machine and does what it says.
+    /// Steps the state machine and does what it says. What comes after the device was removed, as a
+    /// resume may, is void.
     pub(crate) fn run(&mut self, dev: &Issei, event: Event) {
+        if self.gone && event != Event::Stop {
+            return;
+        }
         let before = self.machine.state();
         let mut next = Some(event);
         // Bounded: what follows an event is a failed register access, which leads to no action, or
@@ -227,7 +231,6 @@ impl Link {
                 self.h2f_free = true;
                 self.generation = self.generation.wrapping_add(1);
                 self.statistics.counters.resets = self.statistics.counters.resets.wrapping_add(1);
-                self.go_down();
             }
             Action::Setup => hardware.heci.setup(&hardware.shm.setup_request())?,
             Action::SendStart => self.bus_request = Some(&START_REQUEST),
@@ -236,12 +239,12 @@ impl Link {
                 // A function that is gone is as quiet as one can be.
                 let _ = hardware.heci.quiesce();
                 self.generation = self.generation.wrapping_add(1);
-                self.go_down();
             }
         }
         Ok(())
     }
 
+    /// The firmware loses the shared memory: forgets clients, connections and what was under way.
     fn go_down(&mut self) {
         self.clients.lose_all();
         self.bus_request = None;
