@@ -12,6 +12,7 @@ mod evidence;
 mod flows;
 mod host;
 mod hostile;
+mod order;
 mod patience;
 mod pss;
 mod support;
