@@ -262,7 +262,7 @@ faults! {
     SpdmSignatureFlipped "spdm-signature-flipped" SpdmSignature ("bit" = 0) "this bit of the signature is flipped"
     SpdmSignatureZero "spdm-signature-zero" SpdmSignature "the signature is all zeros"
     SpdmSignatureReversed "spdm-signature-reversed" SpdmSignature "the numbers of the signature are little endian"
-    SpdmSignatureKey "spdm-signature-key" SpdmSignature "another key has signed (RSA: the same, as there is only one)"
+    SpdmSignatureKey "spdm-signature-key" SpdmSignature "another key has signed"
     SpdmSignatureTranscript "spdm-signature-transcript" SpdmSignature "the signature is over VERSION to ALGORITHMS only"
     SpdmSignatureContext "spdm-signature-context" SpdmSignature "the signature is that of the other message (from SPDM 1.2 on)"
     SpdmSignatureVersion "spdm-signature-version" SpdmSignature "the signature is that of another version (1.3 for 1.2, otherwise 1.2)"

@@ -230,14 +230,14 @@ impl Plan {
             leaf.wrong_constraints |= defects.leaf_authority;
             leaf.wrong_usage |= defects.leaf_usage;
             if defects.other_key {
-                leaf.key = Key::derive(self.asym, &[b"another key"])?;
+                leaf.key = Key::other(self.asym)?;
             }
             if defects.other_algorithm {
                 let other = match self.asym {
                     Asym::EcdsaP256 => Asym::EcdsaP384,
                     _ => Asym::EcdsaP256,
                 };
-                leaf.key = Key::derive(other, &[b"another key"])?;
+                leaf.key = Key::other(other)?;
             }
         }
         Ok(())

@@ -43,10 +43,13 @@ impl Connection {
             return message;
         }
         let size = message.len() as u32;
-        let (code, extended) = if self.version < Version::V12 {
-            (error::UNSPECIFIED, Vec::new())
-        } else if !self.chunks() || size > self.peer.max_message_size {
-            (error::RESPONSE_TOO_LARGE, size.to_le_bytes().to_vec())
+        let (code, extended) = if !self.chunks() || size > self.peer.max_message_size {
+            self.transcripts.end_measurements();
+            self.transcripts.certificates.clear();
+            match self.version < Version::V12 {
+                true => (error::UNSPECIFIED, Vec::new()),
+                false => (error::RESPONSE_TOO_LARGE, size.to_le_bytes().to_vec()),
+            }
         } else {
             let handle = self.next_handle;
             self.next_handle = handle.wrapping_add(1);

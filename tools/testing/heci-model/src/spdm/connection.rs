@@ -306,7 +306,10 @@ impl Connection {
             request::GET_DIGESTS => self.get_digests(hw, request),
             request::GET_CERTIFICATE => self.get_certificate(hw, request),
             request::CHALLENGE => self.challenge(hw, request),
-            request::GET_MEASUREMENTS => self.get_measurements(hw, request),
+            request::GET_MEASUREMENTS => {
+                let response = self.get_measurements(hw, request);
+                response.inspect_err(|_| self.transcripts.end_measurements())
+            }
             request::CHUNK_SEND => self.chunk_send(hw, params, body),
             request::CHUNK_GET => self.chunk_get(hw, params, body),
             request::RESPOND_IF_READY => self.respond_if_ready(hw, request),

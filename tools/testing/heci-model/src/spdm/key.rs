@@ -17,6 +17,8 @@ const TEST_RSA_1024: &str = include_str!("keys/test-rsa-1024.pem");
 const TEST_RSA_2048: &str = include_str!("keys/test-rsa-2048.pem");
 const TEST_RSA_3072: &str = include_str!("keys/test-rsa-3072.pem");
 const TEST_RSA_4096: &str = include_str!("keys/test-rsa-4096.pem");
+const TEST_RSA_2048_OTHER: &str = include_str!("keys/test-rsa-2048-other.pem");
+const TEST_RSA_4096_OTHER: &str = include_str!("keys/test-rsa-4096-other.pem");
 const TEST_RSA_ROOT: &str = include_str!("keys/test-rsa-root.pem");
 const TEST_RSA_AUTHORITY: &str = include_str!("keys/test-rsa-authority.pem");
 
@@ -68,6 +70,20 @@ impl Key {
             Asym::Rsassa2048 | Asym::Rsapss2048 => Self::from_pem(TEST_RSA_2048),
             Asym::Rsassa3072 | Asym::Rsapss3072 => Self::from_pem(TEST_RSA_3072),
             Asym::Rsassa4096 | Asym::Rsapss4096 => Self::from_pem(TEST_RSA_4096),
+        }
+    }
+
+    /// A key for `asym` that is not the responder's.
+    ///
+    /// # Errors
+    ///
+    /// A text for people: the key is broken.
+    pub fn other(asym: Asym) -> Result<Self, String> {
+        match asym {
+            Asym::Rsassa2048 | Asym::Rsapss2048 => Self::from_pem(TEST_RSA_2048_OTHER),
+            Asym::Rsassa3072 | Asym::Rsapss3072 => Self::test(TestKey::Authority),
+            Asym::Rsassa4096 | Asym::Rsapss4096 => Self::from_pem(TEST_RSA_4096_OTHER),
+            _ => Self::derive(asym, &[b"another key"]),
         }
     }
 
@@ -215,7 +231,9 @@ mod tests {
     fn every_algorithm_signs_every_digest_with_the_right_size() {
         for asym in Asym::value_variants() {
             let key = Key::derive(*asym, &[b"secret"]).unwrap();
-            assert!(key.serves(*asym));
+            let other = Key::other(*asym).unwrap();
+            assert!(key.serves(*asym) && other.serves(*asym));
+            assert_ne!(key.public(), other.public());
             for hash in Hash::value_variants() {
                 let digest = hash.digest(&[b"message"]);
                 let signature = key.sign(*hash, &digest, asym.is_pss()).unwrap();

@@ -14,7 +14,7 @@ pub(super) struct Transcripts {
     pub(super) vca: Vec<u8>,
     /// Digests and certificates.
     pub(super) certificates: Vec<u8>,
-    /// Measurements since the last signed ones, or since any other request.
+    /// Measurements since the last signed ones, or since any other request or an ERROR.
     pub(super) measurements: Vec<u8>,
     /// Generation of the measurements when their transcript began.
     pub(super) generation: Option<u64>,
@@ -120,7 +120,7 @@ impl Signer<'_> {
                 .digest(&[&combined_prefix(version, purpose), &digest]);
         }
         let other = match hw.fault(Fault::SpdmSignatureKey) {
-            Some(_) => Some(Key::derive(self.asym, &[b"another key"])?),
+            Some(_) => Some(Key::other(self.asym)?),
             None => None,
         };
         let key = other.as_ref().unwrap_or(self.key);

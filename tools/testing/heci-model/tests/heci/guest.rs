@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
-use heci_model::clients;
+use heci_model::clients::{self, FirmwareClient};
 use heci_model::control;
 use heci_model::device::Device;
 use heci_model::server::{Backend, Clock, Shared};
@@ -102,6 +102,19 @@ impl Guest {
         };
         change(&mut settings);
         let clients = clients::all(Some(clients::spdm()), Duration::from_millis(300));
+        Self::made(clients, settings)
+    }
+
+    /// The same with other clients.
+    pub(crate) fn of(clients: Vec<Box<dyn FirmwareClient>>) -> Self {
+        let settings = Settings {
+            ready_latency_us: 1000,
+            ..Settings::default()
+        };
+        Self::made(clients, settings)
+    }
+
+    fn made(clients: Vec<Box<dyn FirmwareClient>>, settings: Settings) -> Self {
         let device = Device::new(0xa85d, [1, 2, 3, 4], clients, settings, Trace::default());
         let shared = Shared::new(device, Clock::Manual(AtomicU64::new(0)));
         let ram = tempfile::tempfile().unwrap();

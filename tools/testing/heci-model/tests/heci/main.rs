@@ -14,3 +14,4 @@ mod posted;
 mod registers;
 mod setup;
 mod shared_memory;
+mod spdm;

@@ -8,4 +8,6 @@ mod crypto;
 mod faults;
 mod measurements;
 mod negotiation;
+mod openssl;
 mod requester;
+mod vectors;

@@ -76,6 +76,10 @@ impl Requester {
         let clients = clients::all(Some(clients::spdm()), Duration::ZERO);
         let settings = Settings::default();
         let device = Device::new(0xa85d, [1, 2, 3, 4], clients, settings, Trace::default());
+        Self::of(device)
+    }
+
+    fn of(device: Device) -> Self {
         Self {
             device,
             connection: Connection::new(4096),
@@ -86,6 +90,14 @@ impl Requester {
             measurements: Vec::new(),
             chains: Default::default(),
         }
+    }
+
+    /// A new requester of the same device, with default settings and without faults.
+    pub(crate) fn renew(self) -> Self {
+        let mut device = self.device;
+        *device.spdm_settings() = Default::default();
+        device.faults().clear();
+        Self::of(device)
     }
 
     /// A requester that is connected to a device with these changes to its settings.
@@ -302,6 +314,7 @@ impl Requester {
         let request = self.get_measurements(attributes, operation, slot);
         let response = self.exchange(&request);
         if response[1] != 0x60 {
+            self.measurements.clear();
             return (response, false);
         }
         self.measurements.extend(request);
