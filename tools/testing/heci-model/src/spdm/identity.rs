@@ -11,6 +11,9 @@ use x509_cert::Certificate;
 use super::chain::Chain;
 use super::key::Key;
 
+/// Largest chain in bytes, with room for its length and the largest hash.
+const SIZE_MAX: usize = 0xffff - 4 - 64;
+
 /// Slot, certificates and key, as an option of the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -59,7 +62,14 @@ impl Identity {
             self.chain.display(),
         );
         let certificates: Result<_, _> = chain.iter().map(Encode::to_der).collect();
-        Ok(Chain::given(certificates?, key))
+        let chain = Chain::given(certificates?, key);
+        ensure!(
+            chain.size() <= SIZE_MAX,
+            "the certificates in {} are {} bytes, SPDM has room for {SIZE_MAX}",
+            self.chain.display(),
+            chain.size(),
+        );
+        Ok(chain)
     }
 }
 

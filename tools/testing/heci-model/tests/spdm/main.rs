@@ -3,6 +3,7 @@
 //! takes nothing from the model but bytes.
 
 mod authentication;
+mod chaos;
 mod chunks;
 mod crypto;
 mod faults;
