@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tests of `rust/kapi` in a kernel: of hashes, signatures, keyrings, generic netlink, waiting,
+//! news of sleep, random numbers, clocks and the boot id.
+//!
+//! Results are KTAP lines in the kernel log. Most tests run when the module is loaded. Those of what
+//! happened meanwhile run when it is unloaded: root has put `vectors/root.der` into the keyring
+//! `.kapi_test`, and the system has slept once. The plan comes last.
+
+use kernel::prelude::*;
+
+mod adapter;
+mod environment;
+mod family;
+mod hashes;
+#[path = "../../../rust/kapi"]
+pub(crate) mod kapi {
+    pub(crate) mod boot;
+    pub(crate) mod clock;
+    pub(crate) mod hash;
+    pub(crate) mod keyring;
+    pub(crate) mod netlink;
+    pub(crate) mod random;
+    mod shim;
+    pub(crate) mod signature;
+    pub(crate) mod sleep;
+    pub(crate) mod wait;
+}
+mod ktap;
+mod ring;
+mod signatures;
+mod sleeper;
+#[path = "../../../rust/spdm/spdm.rs"]
+pub mod spdm;
+mod waits;
+
+use kapi::{
+    keyring::Keyring,
+    netlink::Registration, //
+};
+use ktap::Ktap;
+
+module! {
+    type: KapiTest,
+    name: "kapi_test",
+    authors: ["The issei_rust authors"],
+    description: "Tests of rust/kapi",
+    license: "GPL",
+}
+
+/// What lives between loading and unloading.
+struct KapiTest {
+    ktap: Ktap,
+    ring: Keyring,
+    _sleep: sleeper::Registration,
+    _family: Registration,
+}
+
+impl kernel::Module for KapiTest {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let mut ktap = Ktap::begin();
+
+        hashes::test(&mut ktap);
+        signatures::test(&mut ktap);
+        environment::test(&mut ktap);
+        waits::test(&mut ktap);
+
+        let ring = Keyring::new(c".kapi_test")?;
+        ring::test_empty(&mut ktap, &ring);
+
+        let family = family::FAMILY.register()?;
+        family::test(&mut ktap, &family);
+
+        Ok(Self {
+            ktap,
+            ring,
+            _sleep: sleeper::register()?,
+            _family: family,
+        })
+    }
+}
+
+impl Drop for KapiTest {
+    fn drop(&mut self) {
+        ring::test_root(&mut self.ktap, &self.ring);
+        sleeper::test(&mut self.ktap);
+        self.ktap.end();
+    }
+}
