@@ -12,6 +12,7 @@ use anyhow::{bail, Context, Result};
 use crate::env::Env;
 use crate::host::{cargo, while_building};
 use crate::intree;
+use crate::kapi;
 use crate::kselftests;
 use crate::module::{self, Target};
 use crate::process;
@@ -26,6 +27,7 @@ const C_SOURCES: &[&str] = &[
     "drivers/misc/issei_rust",
     "rust/kapi",
     "samples",
+    kapi::SOURCE,
     "tools/testing/selftests",
     "tools/testing/vm/guest",
 ];
@@ -34,7 +36,7 @@ const C_SOURCES: &[&str] = &[
 const DIFFERENCES: &str = "tools/testing/selftests/drivers/issei/check_differences.sh";
 
 /// Directories whose Rust files are built by kbuild, not by cargo.
-const KERNEL_RUST: &[&str] = &["drivers/misc/issei_rust", "rust/kapi"];
+const KERNEL_RUST: &[&str] = &["drivers/misc/issei_rust", "rust/kapi", kapi::SOURCE];
 
 /// A group of tests.
 struct Suite {
@@ -68,6 +70,11 @@ const SUITES: &[Suite] = &[
         name: "guest",
         about: "the runner's own tests",
         run: guest,
+    },
+    Suite {
+        name: "kapi",
+        about: "the wrappers of kernel interfaces, in a kernel",
+        run: |check| kapi::check(&check.env, &check.logs),
     },
     Suite {
         name: "kselftests",
@@ -184,22 +191,9 @@ fn lint(check: &Check) -> Result<Results> {
     ]);
     let mut results = check.test("cargo-clippy", &mut clippy)?;
 
-    let mut arguments = module::DRIVER_CONFIG.to_vec();
-    arguments.extend(["CLIPPY=1", "W=e"]);
-    let output = check.logs.join("kernel-clippy");
-    // Objects that are up to date would not be looked at again.
-    if output.exists() {
-        fs::remove_dir_all(&output)?;
+    for (source, config) in [(module::DRIVER, module::DRIVER_CONFIG), (kapi::SOURCE, &[])] {
+        results += kernel_clippy(check, source, config)?;
     }
-    let what = module::Build {
-        source: &env.checkout.join(module::DRIVER),
-        output: &output,
-        arguments: &arguments,
-    };
-    results += match module::build(&Target::stock(env)?, &what) {
-        Ok(_) => Results::pass(),
-        Err(error) => Results::fail(format!("kernel-clippy: {error:#}")),
-    };
     for file in files(&env.checkout, C_SOURCES, &["c", "h"])? {
         let name = file
             .strip_prefix(&env.checkout)
@@ -218,6 +212,26 @@ fn lint(check: &Check) -> Result<Results> {
     let differences = env.checkout.join(DIFFERENCES);
     results += check.test("differences", &mut Command::new(differences))?;
     Ok(results)
+}
+
+/// The kernel's clippy on a module directory.
+fn kernel_clippy(check: &Check, source: &str, config: &[&str]) -> Result<Results> {
+    let env = &check.env;
+    let name = format!("kernel-clippy-{}", source.replace('/', "-"));
+    let output = check.logs.join(&name);
+    // Objects that are up to date would not be looked at again.
+    if output.exists() {
+        fs::remove_dir_all(&output)?;
+    }
+    let what = module::Build {
+        source: &env.checkout.join(source),
+        output: &output,
+        arguments: &[config, &["CLIPPY=1", "W=e"]].concat(),
+    };
+    Ok(match module::build(&Target::stock(env)?, &what) {
+        Ok(_) => Results::pass(),
+        Err(error) => Results::fail(format!("{name}: {error:#}")),
+    })
 }
 
 fn host(check: &Check) -> Result<Results> {

@@ -85,7 +85,12 @@ fn run_all(env: &Env, logs: &Path, driver: &str) -> Result<Results> {
 }
 
 /// Runs one guest and counts its results; a guest that did not end well is a failure of its own.
-fn run_machine(env: &Env, request: &Request, programs: &[String], step: &Step) -> Result<Results> {
+pub(crate) fn run_machine(
+    env: &Env,
+    request: &Request,
+    programs: &[String],
+    step: &Step,
+) -> Result<Results> {
     let shown = step.clone();
     let sink = Lines::new(move |line: &str| shown.tick(line));
     let end = run::run(env, request, Box::new(sink))?;
