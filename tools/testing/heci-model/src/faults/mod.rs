@@ -167,7 +167,7 @@ faults! {
     SpdmSilent "spdm-silent" Spdm "the request is neither answered nor acted upon"
     SpdmLate "spdm-late" Spdm ("ms" = 3000) "the response comes late"
     SpdmDuplicated "spdm-duplicated" Spdm "the response comes twice"
-    SpdmReplayed "spdm-replayed" Spdm "the response is the one of this kind before; fires without effect if there was none"
+    SpdmReplayed "spdm-replayed" Spdm "the response is the one of this kind before; counts only if there was one"
     SpdmBusy "spdm-busy" Spdm "ERROR Busy"
     SpdmError "spdm-error" Spdm ("code" = 0x05) "an ERROR with this code, Unspecified by default"
     SpdmResynch "spdm-resynch" Spdm "ERROR RequestResynch; the responder has forgotten the connection"
@@ -230,6 +230,7 @@ faults! {
     SpdmCertificateSlot "spdm-certificate-slot" SpdmMessage ("slot" = 7) "CERTIFICATE is for this slot"
     SpdmCertificatePortion "spdm-certificate-portion" SpdmMessage ("length" = 0xffff) "CERTIFICATE has this PortionLength"
     SpdmCertificateRemainder "spdm-certificate-remainder" SpdmMessage ("length" = 0xffff) "CERTIFICATE has this RemainderLength"
+    SpdmCertificateMore "spdm-certificate-more" SpdmMessage ("bytes" = 1) "CERTIFICATE carries more of the chain than was asked for"
     SpdmCertificateEmpty "spdm-certificate-empty" SpdmMessage "CERTIFICATE carries nothing of the chain"
     SpdmCertificateChanged "spdm-certificate-changed" SpdmMessage ("bit" = 0) "this bit of the portion is flipped, in the transcript too"
 

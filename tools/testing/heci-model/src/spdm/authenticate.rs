@@ -127,6 +127,8 @@ impl Connection {
                 true => self.peer.max_message_size as usize,
                 false => self.limit(),
             };
+            let more = hw.fault(Fault::SpdmCertificateMore).unwrap_or(0);
+            let length = length.saturating_add(usize::try_from(more).unwrap_or(usize::MAX));
             let most = length.min(room.saturating_sub(CERTIFICATE_HEADER));
             let (portion, rest) = rest.split_at(most.min(rest.len()));
             (portion, rest.len())

@@ -281,6 +281,13 @@ pub(super) const ROWS: &[Row] = &[
         assert_eq!(wrong, right);
         recovers(r);
     }),
+    ("spdm-certificate-more", |r| {
+        connected(r, "spdm-certificate-more");
+        let more = r.portion(0, 5, 100);
+        assert_eq!(more[4..6], [101, 0]);
+        assert_eq!(more[8..], r.chains[0][5..106]);
+        recovers(r);
+    }),
     ("spdm-certificate-empty", |r| {
         connected(r, "spdm-certificate-empty");
         let empty = r.portion(0, 0, 1000);

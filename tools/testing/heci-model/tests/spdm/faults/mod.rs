@@ -52,6 +52,16 @@ fn every_fault_has_one_row() {
     assert_eq!(names, faults);
 }
 
+#[test]
+fn every_fault_stands_in_the_readme() {
+    let readme = include_str!("../../../README.md");
+    for fault in Fault::ALL {
+        let name = fault.info().name;
+        let name = name.strip_prefix("spdm-").unwrap_or(name);
+        assert!(readme.contains(&format!("`{name}`")), "{name}");
+    }
+}
+
 /// Runs rows, each with a requester that has not spoken yet. The device stays the same: chains
 /// take time.
 fn run(rows: &[Row]) {
