@@ -349,6 +349,13 @@ fn small_requests() {
         "CHUNK_GET: ChunkSeqNo: 65536 is above 65535"
     );
     assert_eq!(get.write(Version::V14, &mut [0; 8]), Ok(8));
+    let get = ChunkGet {
+        handle: 0x5a,
+        number: 0x102,
+    };
+    let mut buffer = [0; 8];
+    assert_eq!(get.write(Version::V13, &mut buffer), Ok(6));
+    assert_eq!(buffer, [0x13, 0x86, 0, 0x5a, 2, 1, 0, 0]);
 }
 
 #[test]
