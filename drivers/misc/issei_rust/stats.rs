@@ -34,7 +34,7 @@ pub(crate) struct Counters {
     pub(crate) sent: u64,
     pub(crate) received: u64,
     pub(crate) resets: u64,
-    /// Messages that the timer found and no interrupt announced.
+    /// Messages that the timer found before the interrupt handler did.
     pub(crate) rescued: u64,
 }
 
