@@ -314,10 +314,19 @@ TEST_F(issei, forked_file)
 	EXPECT_EQ(-ENOTCONN, issei_write(self->fd, "ping", 4));
 }
 
+static bool any_done(struct issei_call *calls, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (__atomic_load_n(&calls[i].done, __ATOMIC_ACQUIRE))
+			return true;
+	return false;
+}
+
 /* Of several that sleep in read on one file, one gets the message and the others sleep on. */
 TEST_F(issei, readers_of_one_file)
 {
 	struct issei_call readers[4];
+	int found_nothing = 0;
 
 	for (int round = 0; round < 20; round++) {
 		int got = 0;
@@ -330,17 +339,24 @@ TEST_F(issei, readers_of_one_file)
 			ASSERT_EQ(0, issei_call_start(&readers[i]));
 		}
 		ASSERT_EQ(4, issei_write(self->fd, "ping", 4));
+		for (int i = 0; i < PROMPT_MS && !any_done(readers, ARRAY_SIZE(readers)); i++)
+			sleep_ms(1);
 		sleep_ms(20);
 		ASSERT_EQ(0, issei_disconnect(self->fd));
 		for (size_t i = 0; i < ARRAY_SIZE(readers); i++) {
 			ssize_t ret = issei_call_end(&readers[i], PROMPT_MS);
 
 			got += ret == 4;
-			if (ret != 4)
+			if (self->c_driver && ret == -ENOENT)
+				found_nothing++;
+			else if (ret != 4)
 				EXPECT_EQ(-ENOTCONN, ret);
 		}
 		EXPECT_EQ(1, got);
 	}
+	/* a race in the C driver, which is not seen each time */
+	if (found_nothing)
+		C_DRIVER_DIFFERS("read-enoent");
 }
 
 TEST_HARNESS_MAIN
