@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use super::algorithms::MeasurementHash;
+use super::crypto::{Context, Digest};
 use super::error::{Field, Reason};
 use super::measurements::Operation;
 use super::negotiate::MEASUREMENT_SPEC_DMTF;
@@ -68,6 +69,8 @@ pub struct Block<'a> {
     pub raw: bool,
     /// The value.
     pub value: &'a [u8],
+    /// The block as it lies in the record, with its headers.
+    pub whole: &'a [u8],
 }
 
 impl Block<'_> {
@@ -163,6 +166,20 @@ impl<'a> Record<'a> {
         })
     }
 
+    /// The hash over all blocks in ascending order of their indices, with a hash that was begun. If
+    /// there are no others, and raw bit streams were not asked for, it is what CHALLENGE_AUTH has as
+    /// the summary of all measurements. Which of them the one of the trusted computing base is over,
+    /// only the responder knows. Source: DSP0274, "CHALLENGE_AUTH response message format".
+    pub fn summary<X: Context>(&self, mut context: X) -> Digest {
+        let mut last = 0;
+        let after = |last| self.blocks().filter(move |block| block.index > last);
+        while let Some(block) = after(last).min_by_key(|block| block.index) {
+            context.update(block.whole);
+            last = block.index;
+        }
+        context.finish()
+    }
+
     /// Whether the record is what was asked for.
     ///
     /// # Errors
@@ -211,9 +228,8 @@ fn split(bytes: &[u8]) -> Result<(Block<'_>, &[u8]), Fault> {
     let (header, rest) = bytes.split_first_chunk().ok_or(short(fixed))?;
     let [index, specification, s0, s1] = *header;
     let size = usize::from(u16::from_le_bytes([s0, s1]));
-    let (measurement, after) = rest
-        .split_at_checked(size)
-        .ok_or(short(BLOCK_HEADER.saturating_add(size)))?;
+    let whole = BLOCK_HEADER.saturating_add(size);
+    let (measurement, after) = rest.split_at_checked(size).ok_or(short(whole))?;
     let (header, value) = measurement.split_first_chunk().ok_or(short(fixed))?;
     let [kind, v0, v1] = *header;
     let length = usize::from(u16::from_le_bytes([v0, v1]));
@@ -237,6 +253,7 @@ fn split(bytes: &[u8]) -> Result<(Block<'_>, &[u8]), Fault> {
         kind: Kind(kind & !RAW),
         raw: kind & RAW != 0,
         value,
+        whole: bytes.get(..whole).unwrap_or_default(),
     };
     Ok((block, after))
 }

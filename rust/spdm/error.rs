@@ -165,6 +165,8 @@ pub enum Reason {
     Inconsistent(u32),
     /// Not what it has to be the same as: the request, the chain, or an earlier message.
     Differs,
+    /// It changed while it was read.
+    Changed,
     /// Selected, but not offered.
     NotOffered(u32),
     /// Not exactly one bit is selected.
@@ -227,9 +229,14 @@ impl Error {
         }
     }
 
-    /// Whether the responder asked to begin again at GET_VERSION. Whoever does so counts how often.
+    /// Whether to begin again at GET_VERSION: because the responder asks for it, or because
+    /// measurements may have changed between two messages. Whoever does so counts how often.
     pub fn asks_for_restart(&self) -> bool {
-        matches!(self.reason, Reason::Refused { code, .. } if code.ends_connection())
+        match self.reason {
+            Reason::Refused { code, .. } => code.ends_connection(),
+            Reason::Differs => self.field == Field::MeasurementSummaryHash,
+            reason => reason == Reason::Changed,
+        }
     }
 
     /// Whether the check could not be made, so that nothing is known: neither passed nor failed.
@@ -242,6 +249,7 @@ impl Error {
             } => refusal != Refusal::Wrong,
             Reason::NotCapable
             | Reason::KeyUsage
+            | Reason::Changed
             | Reason::Refused { .. }
             | Reason::Retries(_)
             | Reason::Late { .. }
@@ -337,6 +345,7 @@ impl fmt::Display for Reason {
             Self::Value(value) => write!(f, "{value:#x} is not allowed"),
             Self::Inconsistent(value) => write!(f, "{value:#x} contradicts itself"),
             Self::Differs => f.write_str("differs from what it has to match"),
+            Self::Changed => f.write_str("changed while it was read"),
             Self::NotOffered(value) => write!(f, "{value:#x} was not offered"),
             Self::NotOne(value) => write!(f, "{value:#x} does not select exactly one"),
             Self::NothingInCommon => f.write_str("nothing in common with the responder"),

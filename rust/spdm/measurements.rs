@@ -70,6 +70,13 @@ const RAW: u8 = 2;
 const NEW: u8 = 4;
 
 impl GetMeasurements {
+    /// Whether MeasurementSummaryHash is over blocks in the form that is asked for: as they are,
+    /// and as digests where the responder has both. Source: DSP0274, "CHALLENGE_AUTH response
+    /// message format".
+    pub const fn is_summed_up(&self) -> bool {
+        !self.raw && !self.new
+    }
+
     /// Writes the message; what the version does not have is left out.
     ///
     /// # Errors

@@ -113,6 +113,8 @@ pub struct Requester<C: Hash + Verify, B, S = ()> {
     slots_for: Option<(HashAlgorithm, AsymAlgorithm)>,
     /// Digests and certificates were read, but are in no transcript any more.
     identity_lost: bool,
+    /// What the last challenge in this connection said of all measurements.
+    summary: Option<Digest>,
     task: Task,
     response: Response,
 }
@@ -163,6 +165,7 @@ where
             masks: None,
             slots_for: None,
             identity_lost: false,
+            summary: None,
             task: Task::None,
             response: Response::None,
         })
@@ -244,6 +247,7 @@ where
         self.connection = None;
         self.masks = None;
         self.identity_lost = false;
+        self.summary = None;
         self.response = Response::None;
         self.transcripts.clear();
     }
@@ -307,6 +311,11 @@ where
     /// What is known of the root hash of a slot whose chain holds together.
     pub fn root_hash(&self, slot: u8) -> Option<RootHash> {
         Some(self.slots.get(usize::from(slot))?.leaf.as_ref()?.root)
+    }
+
+    /// What the last challenge in this connection said of all measurements, if they were summed up.
+    pub fn summary(&self) -> Option<&Digest> {
+        self.summary.as_ref()
     }
 
     /// The chain that was read last, with its slot. It may have been refused.

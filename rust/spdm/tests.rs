@@ -15,6 +15,7 @@ mod hostile;
 mod order;
 mod patience;
 mod pss;
+mod summary;
 mod support;
 mod vectors;
 

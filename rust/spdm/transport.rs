@@ -82,7 +82,7 @@ pub enum Failure<E> {
 }
 
 impl<E> Failure<E> {
-    /// Whether the responder asked to begin again at GET_VERSION.
+    /// Whether to begin again at GET_VERSION: [`Error::asks_for_restart`].
     pub fn asks_for_restart(&self) -> bool {
         matches!(self, Self::Protocol(error) if error.asks_for_restart())
     }
@@ -202,7 +202,8 @@ where
     }
 
     /// Runs a sequence that begins with [`Self::connect`], and again when the responder asks for
-    /// that (RequestResynch and the like), at most `restarts` times.
+    /// that (RequestResynch and the like) or measurements may have changed in between, at most
+    /// `restarts` times.
     ///
     /// # Errors
     ///

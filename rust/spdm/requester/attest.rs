@@ -9,7 +9,7 @@ use super::super::capabilities::Flags;
 use super::super::challenge::{Challenge, ChallengeAuth, ChallengeLayout, Summary};
 use super::super::code::Code;
 use super::super::config::Connection;
-use super::super::crypto::{Hash, Verify};
+use super::super::crypto::{Digest, Hash, Verify};
 use super::super::digests::KeyInfo;
 use super::super::error::{Error, Field, Reason};
 use super::super::measurements::{GetMeasurements, Measurements, MeasurementsLayout, Operation};
@@ -46,6 +46,7 @@ where
         }
         let rules = self.rules(&connection);
         self.transcripts.reset(Purpose::Measurements);
+        self.summary = None;
         self.response = Response::None;
         self.exchange
             .begin(rules, |buffer| challenge.write(connection.version, buffer))?;
@@ -106,6 +107,10 @@ where
             return Err(reader.error(Field::RequesterContext, Reason::Differs));
         }
         let signed = auth.signed_length;
+        let summary = match challenge.summary {
+            Summary::All => Digest::from_slice(auth.summary),
+            Summary::None | Summary::Tcb => None,
+        };
         self.append(Code::CHALLENGE_AUTH, Purpose::Challenge, signed)?;
         self.check_signature(
             Code::CHALLENGE_AUTH,
@@ -113,6 +118,7 @@ where
             challenge.slot,
             signed..length,
         )?;
+        self.summary = summary;
         self.response = Response::Challenge(layout, length);
         Ok(())
     }
@@ -123,6 +129,12 @@ where
     /// Digests and chains that were read, but not followed by CHALLENGE, are no longer covered by a
     /// later one: DSP0274 wants it so. Not all responders see it that way once they were
     /// challenged, so GET_DIGESTS has to come again before a CHALLENGE then.
+    ///
+    /// Where all are read, as they are and not as raw bit streams, after a CHALLENGE in the same
+    /// connection that summed them all up, they have to match its MeasurementSummaryHash. This
+    /// holds for measurements without a signature as well. They may differ for a good reason, when
+    /// something was measured anew in between; who begins again, as [`Error::asks_for_restart`]
+    /// says, sees whether they agree then.
     ///
     /// # Errors
     ///
@@ -194,6 +206,11 @@ where
             return Err(reader.error(Field::RequesterContext, Reason::Differs));
         }
         let signed_length = response.signed_length;
+        let summary = match request.operation {
+            Operation::All => self.begin_summary(request)?,
+            Operation::Count | Operation::One(_) => None,
+        };
+        let summary = summary.map(|context| response.record.summary(context));
         if let Some(signed) = &request.signed {
             if connection.version >= Version::V11 && response.slot != signed.slot {
                 return Err(reader.error(Field::SlotId, Reason::Differs));
@@ -210,8 +227,28 @@ where
                 signed_length..length,
             )?;
         }
+        if summary.is_some() && summary != self.summary {
+            let field = Field::MeasurementSummaryHash;
+            return Err(Error::new(Code::MEASUREMENTS, field, Reason::Differs));
+        }
         self.response = Response::Measurements(layout, length);
         Ok(())
+    }
+
+    /// Begins a hash over blocks of this request, if the last challenge summed them up.
+    pub(in super::super) fn begin_summary(
+        &self,
+        request: &GetMeasurements,
+    ) -> Result<Option<C::Context>, Error> {
+        if self.summary.is_none() || !request.is_summed_up() {
+            return Ok(None);
+        }
+        let hash = self.hash_in_use(Code::MEASUREMENTS)?;
+        let context = self.crypto.start(hash).map_err(|refusal| {
+            let field = Field::MeasurementSummaryHash;
+            Error::new(Code::MEASUREMENTS, field, Reason::Crypto(refusal))
+        })?;
+        Ok(Some(context))
     }
 
     /// Appends the exchange that is complete, up to `length` bytes of the response.

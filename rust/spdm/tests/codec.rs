@@ -188,19 +188,22 @@ proptest! {
 
     #[test]
     fn records(values in vec((any::<u8>(), vec(any::<u8>(), 0..40)), 0..20)) {
+        let written: Vec<_> = (1..)
+            .zip(&values)
+            .map(|(index, (kind, value))| block(index, *kind, value))
+            .collect();
         let blocks: Vec<_> = (1..)
             .zip(&values)
-            .map(|(index, (kind, value))| Block {
+            .zip(&written)
+            .map(|((index, (kind, value)), whole)| Block {
                 index,
                 kind: Kind(kind & 0x7f),
                 raw: kind & 0x80 != 0,
                 value,
+                whole,
             })
             .collect();
-        let bytes: Vec<_> = (1..)
-            .zip(&values)
-            .flat_map(|(index, (kind, value))| block(index, *kind, value))
-            .collect();
+        let bytes = written.concat();
         let count = blocks.len() as u8;
         let record = Record::new(&bytes, count).expect("it is well");
         prop_assert_eq!(record.blocks().collect::<Vec<_>>(), blocks);

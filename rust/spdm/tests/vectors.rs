@@ -54,8 +54,16 @@ fn covered(vector: &Vector, number: usize) -> std::ops::Range<usize> {
             .iter()
             .take_while(|line| line.response[1] != Code::ERROR.0)
             .any(|line| line.request[2] & 1 != 0);
+        let challenge = challenge.map(|challenge| &lines[challenge].request);
+        let summed_up = challenge.is_some_and(|request| request[3] == 0xff)
+            && line.request[3] == 0xff
+            && line.request[2] & 2 == 0;
         if signed {
             whole
+        } else if summed_up {
+            // Number of blocks, length and record.
+            let [a, b, c] = [5, 6, 7].map(|at| line.response[at]);
+            4..8 + u32::from_le_bytes([a, b, c, 0]) as usize
         } else {
             0..0
         }
