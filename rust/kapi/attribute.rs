@@ -23,7 +23,7 @@ use kernel::{
 };
 
 /// The largest number of attributes of one type.
-const MAX_ATTRIBUTES: usize = 15;
+const MAX_ATTRIBUTES: usize = 31;
 
 /// What a read of an attribute gives: text of at most `PAGE_SIZE - 1` bytes.
 ///
@@ -81,22 +81,35 @@ impl<T> Attribute<T> {
             store: Some(store),
         }
     }
+
+    /// An attribute that everybody can read, and only root write (mode 0644).
+    pub(crate) const fn rw(name: &'static CStr, show: Show<T>, store: Store<T>) -> Self {
+        Self {
+            name,
+            mode: 0o644,
+            show: Some(show),
+            store: Some(store),
+        }
+    }
 }
 
 /// A type whose values appear as directories in sysfs.
 pub(crate) trait Attributes: Sized + 'static {
-    /// The files of each directory, at most 15.
+    /// The files of each directory, at most 31.
     const ATTRIBUTES: &'static [Attribute<Self>];
 }
 
-/// A C object that has a directory in sysfs and carries a value with [`Attributes`].
+/// A C object that has a directory in sysfs, with the attributes of a value.
 ///
 /// # Safety
 ///
 /// `data` must return the value that belongs to `kobj`, valid for as long as `kobj` is in sysfs.
-pub(super) unsafe trait Directory: 'static {
+pub(super) unsafe trait Carrier: 'static {
     /// The value behind the attributes.
-    type Data: Attributes;
+    type Data: 'static;
+
+    /// The files of the directory, at most 31.
+    const ATTRIBUTES: &'static [Attribute<Self::Data>];
 
     /// Finds the value.
     ///
@@ -119,9 +132,9 @@ struct Entry<T: 'static> {
 }
 
 /// The C tables of the attributes of `D`, all of them constants.
-pub(super) struct Table<D: Directory>(PhantomData<D>);
+pub(super) struct Table<D: Carrier>(PhantomData<D>);
 
-impl<D: Directory> Table<D> {
+impl<D: Carrier> Table<D> {
     const ENTRIES: &'static [Entry<D::Data>; MAX_ATTRIBUTES] = &{
         let mut entries = [const {
             Entry {
@@ -131,8 +144,8 @@ impl<D: Directory> Table<D> {
         }; MAX_ATTRIBUTES];
         let mut i = 0;
 
-        while i < D::Data::ATTRIBUTES.len() {
-            let attribute = &D::Data::ATTRIBUTES[i];
+        while i < D::ATTRIBUTES.len() {
+            let attribute = &D::ATTRIBUTES[i];
 
             entries[i].rust = Some(attribute);
             entries[i].raw.attr.name = as_char_ptr_in_const_context(attribute.name);
@@ -148,7 +161,7 @@ impl<D: Directory> Table<D> {
         let mut pointers = [ptr::null(); MAX_ATTRIBUTES + 1];
         let mut i = 0;
 
-        while i < D::Data::ATTRIBUTES.len() {
+        while i < D::ATTRIBUTES.len() {
             let entry: *const Entry<D::Data> = &Self::ENTRIES[i];
 
             pointers[i] = entry.cast();
@@ -182,7 +195,7 @@ impl<D: Directory> Table<D> {
 /// - `kobj` must be embedded in a `D` and in sysfs until this returns.
 /// - `attr` must come from [`Table::<D>::POINTERS`].
 /// - `buf` must point to an initialised page that nobody else uses.
-unsafe extern "C" fn show<D: Directory>(
+unsafe extern "C" fn show<D: Carrier>(
     kobj: *mut bindings::kobject,
     attr: *mut bindings::attribute,
     buf: *mut c_char,
@@ -214,7 +227,7 @@ unsafe extern "C" fn show<D: Directory>(
 /// - `kobj` must be embedded in a `D` and in sysfs until this returns.
 /// - `attr` must come from [`Table::<D>::POINTERS`].
 /// - `buf` must point to `len` initialised bytes that do not change until this returns.
-unsafe extern "C" fn store<D: Directory>(
+unsafe extern "C" fn store<D: Carrier>(
     kobj: *mut bindings::kobject,
     attr: *mut bindings::attribute,
     buf: *const c_char,
@@ -242,7 +255,7 @@ unsafe extern "C" fn store<D: Directory>(
 /// # Safety
 ///
 /// As for [`show`], with the kobject of `dev`.
-unsafe extern "C" fn device_show<D: Directory>(
+unsafe extern "C" fn device_show<D: Carrier>(
     dev: *mut bindings::device,
     attr: *mut bindings::device_attribute,
     buf: *mut c_char,
@@ -256,7 +269,7 @@ unsafe extern "C" fn device_show<D: Directory>(
 /// # Safety
 ///
 /// As for [`store`], with the kobject of `dev`.
-unsafe extern "C" fn device_store<D: Directory>(
+unsafe extern "C" fn device_store<D: Carrier>(
     dev: *mut bindings::device,
     attr: *mut bindings::device_attribute,
     buf: *const c_char,

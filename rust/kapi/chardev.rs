@@ -10,12 +10,14 @@
 
 use super::{
     attribute::{
+        Attribute,
         Attributes,
-        Directory,
+        Carrier,
         Table, //
     },
     class::Class,
     fops,
+    kobject::Subdirectory,
     poll::{
         PollEvents,
         PollTable, //
@@ -70,6 +72,9 @@ pub(crate) trait CharDevice: Attributes + Send + Sync {
 
     /// The directory in that of the device which holds [its objects](super::kobject::Object).
     const OBJECTS: &'static CStr;
+
+    /// A directory in that of the device with more of its attributes.
+    const SUBDIRECTORY: Option<Subdirectory<Self>> = None;
 
     /// A file is being opened. It cannot seek.
     ///
@@ -287,8 +292,10 @@ unsafe impl<T: CharDevice> AlwaysRefCounted for ClassDevice<T> {
 }
 
 // SAFETY: `data` returns the data of the device, which lives as long as the device.
-unsafe impl<T: CharDevice> Directory for ClassDevice<T> {
+unsafe impl<T: CharDevice> Carrier for ClassDevice<T> {
     type Data = T;
+
+    const ATTRIBUTES: &'static [Attribute<T>] = T::ATTRIBUTES;
 
     unsafe fn data<'a>(kobj: *mut bindings::kobject) -> &'a T {
         // SAFETY: By the requirements of this function `kobj` belongs to such a device; it is the
@@ -328,34 +335,50 @@ impl<'a, T: CharDevice> Registration<'a, T> {
             // SAFETY: By the type invariant both are initialised, and they are added only once.
             to_result(unsafe { bindings::cdev_device_add(cdev, raw) })?;
 
-            // SAFETY: `raw` is valid.
-            let kobj = unsafe { &raw mut (*raw).kobj };
-            let name = T::OBJECTS.as_char_ptr();
-            // SAFETY: `name` is a string, and `kobj` is in sysfs.
-            let objects = unsafe { bindings::kset_create_and_add(name, ptr::null(), kobj) };
-
-            match (NonNull::new(kobj), NonNull::new(objects)) {
-                // INVARIANT: Both were added above.
-                (Some(dev), Some(objects)) => Ok(Directories { dev, objects }),
-                _ => {
-                    // SAFETY: They were added together above.
-                    unsafe { bindings::cdev_device_del(cdev, raw) };
-                    Err(ENOMEM)
-                }
-            }
+            // SAFETY: It was just added.
+            unsafe { Self::add_directories(&dev) }.inspect_err(|_| {
+                // SAFETY: They were added together above.
+                unsafe { bindings::cdev_device_del(cdev, raw) };
+            })
         })?;
         Ok(Self {
             dev,
             _parent: PhantomData,
         })
     }
+
+    /// Creates the directories in that of `dev`. May sleep.
+    ///
+    /// # Safety
+    ///
+    /// `dev` must be in sysfs, and nobody else registers it, or adds to its directory.
+    unsafe fn add_directories(dev: &ClassDevice<T>) -> Result<Directories> {
+        // SAFETY: `dev` is valid.
+        let kobj = NonNull::new(unsafe { &raw mut (*dev.dev.get()).kobj }).ok_or(EINVAL)?;
+        let subdirectory = match &T::SUBDIRECTORY {
+            // SAFETY: By the requirements of this function.
+            Some(subdirectory) => Some(unsafe { subdirectory.add(kobj, dev.presence.clone()) }?),
+            None => None,
+        };
+        let name = T::OBJECTS.as_char_ptr();
+        // SAFETY: `name` is a string, and `kobj` is in sysfs.
+        let objects = unsafe { bindings::kset_create_and_add(name, ptr::null(), kobj.as_ptr()) };
+
+        // INVARIANT: The device was added by the caller, all else above.
+        Ok(Directories {
+            dev: kobj,
+            objects: NonNull::new(objects).ok_or(ENOMEM)?,
+            subdirectory,
+        })
+    }
 }
 
 impl<T: CharDevice> Drop for Registration<'_, T> {
     fn drop(&mut self) {
-        self.dev.presence.unregister(|Directories { objects, .. }| {
+        self.dev.presence.unregister(|directories| {
             // SAFETY: The registration owned a reference, which is given away.
-            unsafe { bindings::kset_unregister(objects.as_ptr()) };
+            unsafe { bindings::kset_unregister(directories.objects.as_ptr()) };
+            drop(directories.subdirectory);
             // SAFETY: They were added together.
             unsafe { bindings::cdev_device_del(self.dev.cdev.get(), self.dev.dev.get()) };
         });

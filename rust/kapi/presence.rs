@@ -6,9 +6,12 @@
 //! outlive the registration. They hold a [`Presence`], never the device: so there is no circle of
 //! references, and none of them touches a directory that is gone.
 
-use super::class::{
-    Minor,
-    User, //
+use super::{
+    class::{
+        Minor,
+        User, //
+    },
+    kobject::Node, //
 };
 use core::{
     mem,
@@ -35,13 +38,14 @@ enum Phase {
 ///
 /// # Invariants
 ///
-/// Both are in sysfs.
-#[derive(Clone, Copy)]
+/// All are in sysfs.
 pub(super) struct Directories {
     /// That of the device.
     pub(super) dev: NonNull<bindings::kobject>,
     /// The one in it that holds its objects. The registration owns a reference to it.
     pub(super) objects: NonNull<bindings::kset>,
+    /// The one in it that has more of its attributes.
+    pub(super) subdirectory: Option<Node>,
 }
 
 // SAFETY: Kobjects may be used from any thread.
@@ -117,8 +121,8 @@ impl Presence {
     /// # Errors
     ///
     /// `ENODEV`: the device is not registered.
-    pub(super) fn with<R>(&self, f: impl FnOnce(Directories) -> Result<R>) -> Result<R> {
-        match self.state.lock().phase {
+    pub(super) fn with<R>(&self, f: impl FnOnce(&Directories) -> Result<R>) -> Result<R> {
+        match &self.state.lock().phase {
             Phase::Registered(directories) => f(directories),
             _ => Err(ENODEV),
         }
