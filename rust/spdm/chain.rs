@@ -11,7 +11,7 @@ use super::der::{self, Der};
 use super::error::{Error, Field, Reason};
 use super::version::Version;
 use super::wire::{copy, Reader};
-use super::x509::{Certificate, CertificateFault, Curve, PublicKey};
+use super::x509::{Certificate, CertificateFault, Curve};
 
 /// Longest ECDSA signature, in bytes: P-521.
 const ECDSA_MAX: usize = 132;
@@ -145,13 +145,14 @@ impl<'a> Chain<'a> {
                 .map_err(|refusal| fault(CertificateFault::Signature(refusal)))?;
             match &issuer {
                 Some((issuer, key)) if issuer.subject == certificate.issuer => {
-                    verify_signature(crypto, issuer, key, &certificate).map_err(fault)?;
+                    verify_signature(crypto, issuer.key.curve(), key, &certificate)
+                        .map_err(fault)?;
                 }
                 Some(_) => return Err(fault(CertificateFault::Issuer)),
                 None => {
                     root = self.check_root(crypto, hash, &certificate)?;
                     if certificate.is_self_issued() {
-                        verify_signature(crypto, &certificate, &key, &certificate)
+                        verify_signature(crypto, certificate.key.curve(), &key, &certificate)
                             .map_err(fault)?;
                     }
                 }
@@ -194,14 +195,14 @@ fn next_certificate<'a>(rest: &mut Der<'a>) -> Result<Certificate<'a>, Certifica
     Certificate::parse(element.whole)
 }
 
-/// Whether `key`, which is that of `issuer`, signed `certificate`.
+/// Whether `key`, which is an RSA key or a point on `curve`, signed `certificate`.
 ///
 /// # Errors
 ///
 /// - [`CertificateFault::Signature`], also when the scheme does not fit the key.
 pub fn verify_signature<C: Hash + Verify>(
     crypto: &C,
-    issuer: &Certificate<'_>,
+    curve: Option<Curve>,
     key: &C::Key,
     certificate: &Certificate<'_>,
 ) -> Result<(), CertificateFault> {
@@ -210,14 +211,10 @@ pub fn verify_signature<C: Hash + Verify>(
         .map_err(CertificateFault::Signature)?;
     let mut raw = [0; ECDSA_MAX];
     let wrong = CertificateFault::Signature(Refusal::Wrong);
-    let signature = match (certificate.scheme, &issuer.key) {
-        (Scheme::Pkcs1, PublicKey::Rsa { modulus, .. })
-            if certificate.signature.len() == modulus.len() =>
-        {
-            certificate.signature
-        }
-        (Scheme::Ecdsa, PublicKey::Ec { curve, .. }) => {
-            raw_ecdsa(certificate.signature, *curve, &mut raw).ok_or(wrong)?
+    let signature = match (certificate.scheme, curve) {
+        (Scheme::Pkcs1, None) => certificate.signature,
+        (Scheme::Ecdsa, Some(curve)) => {
+            raw_ecdsa(certificate.signature, curve, &mut raw).ok_or(wrong)?
         }
         _ => return Err(wrong),
     };

@@ -36,6 +36,7 @@ pub mod chain;
 pub mod challenge;
 pub mod chunk;
 pub mod code;
+mod collect;
 pub mod config;
 pub mod crypto;
 pub mod der;

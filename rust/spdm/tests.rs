@@ -7,6 +7,7 @@ use proptest::test_runner::Config;
 mod chain;
 mod chunks;
 mod codec;
+mod collect;
 mod errors;
 mod evidence;
 mod flows;

@@ -106,6 +106,14 @@ pub enum PublicKey<'a> {
 }
 
 impl PublicKey<'_> {
+    /// The curve, if it is a point on one.
+    pub fn curve(&self) -> Option<Curve> {
+        match self {
+            Self::Rsa { .. } => None,
+            Self::Ec { curve, .. } => Some(*curve),
+        }
+    }
+
     /// Whether a signature algorithm can use this key.
     pub fn fits(&self, algorithm: AsymAlgorithm) -> bool {
         match self {

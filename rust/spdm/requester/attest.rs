@@ -235,6 +235,11 @@ where
         Ok(())
     }
 
+    /// Begins the transcript of measurements anew.
+    pub(in super::super) fn forget_measurements(&mut self) {
+        self.transcripts.reset(Purpose::Measurements);
+    }
+
     /// Begins a hash over blocks of this request, if the last challenge summed them up.
     pub(in super::super) fn begin_summary(
         &self,

@@ -44,7 +44,7 @@ fn signatures_of_openssl() {
         let certificate = Certificate::parse(&certificate).expect("a certificate");
         assert!(certificate.check_leaf(asym).is_ok());
         let key = RustCrypto.key(&certificate).expect("a key");
-        assert!(verify_signature(&RustCrypto, &certificate, &key, &certificate).is_ok());
+        assert!(verify_signature(&RustCrypto, certificate.key.curve(), &key, &certificate).is_ok());
 
         assert_eq!(signature.len(), asym.signature_size());
         let digest = RustCrypto.digest(hash, b"issei").expect("a digest");

@@ -29,7 +29,8 @@ pub(crate) struct Responder {
     pub(crate) usage: u16,
     pub(crate) blocks: Vec<Vec<u8>>,
     pub(crate) opaque: Vec<u8>,
-    /// Length of chunks, if it is less than the requester allows.
+    /// Length of chunks, or of responses that are not refused, if it is less than the requester
+    /// allows.
     pub(crate) transmit_size: usize,
     /// Answers Busy so many times before each answer.
     pub(crate) busy: u32,
@@ -50,7 +51,9 @@ pub(crate) struct Responder {
 }
 
 /// Flags: certificates, challenge, signed measurements, chunks.
-pub(crate) const FLAGS: u32 = 1 << 1 | 1 << 2 | 2 << 3 | 1 << 17;
+pub(crate) const FLAGS: u32 = 1 << 1 | 1 << 2 | 2 << 3 | CHUNK;
+/// Chunks.
+pub(crate) const CHUNK: u32 = 1 << 17;
 /// A key pair for each slot, always, and information about them.
 pub(crate) const MULTI_KEY: u32 = 1 << 26 | 1 << 28;
 
@@ -138,11 +141,15 @@ impl Responder {
         }
     }
 
-    /// A response that the requester cannot take at once is kept for CHUNK_GET.
+    /// A response that the requester cannot take at once is kept for CHUNK_GET, or refused.
     /// `before` bytes come before it.
     fn fit(&mut self, response: Vec<u8>, before: usize) -> Vec<u8> {
         if before + response.len() <= self.requester_size.min(self.transmit_size) {
             return response;
+        }
+        if self.flags & CHUNK == 0 {
+            self.l1.clear();
+            return self.error(0x0d, &[]);
         }
         self.outgoing = Some((0x5a, response, 0));
         self.error(0x0f, &[0x5a])
