@@ -189,8 +189,8 @@ impl<C: Content> Blob<C> {
 
 impl<C: Content> Drop for Blob<C> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants. If the device was unregistered, the file is gone, or waits
-        // for its last reader, as this does, too; the kobject keeps what it looks into.
+        // SAFETY: By the type invariants. If the device is being unregistered, the file may be gone,
+        // which means that nobody reads it, or be waited for, which this does, too.
         unsafe {
             bindings::sysfs_remove_bin_file(
                 self.directory.node.as_raw().as_ptr(),

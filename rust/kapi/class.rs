@@ -13,7 +13,10 @@ use super::chardev::{
 };
 use core::{
     marker::PhantomData,
-    ptr, //
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 use kernel::{
     bindings,
@@ -23,9 +26,12 @@ use kernel::{
     },
     prelude::*,
     str::as_char_ptr_in_const_context,
-    sync::atomic::{
-        ordering,
-        Atomic, //
+    sync::{
+        aref::ARef,
+        atomic::{
+            ordering,
+            Atomic, //
+        }, //
     },
     types::Opaque, //
 };
@@ -167,6 +173,29 @@ impl<T: CharDevice> Class<T> {
 
         numbers.devt.store(devt, ordering::Relaxed);
         result
+    }
+
+    /// Finds the registered device called `name`. It may become unregistered before this returns,
+    /// as with any reference to a device. Process context; may be called at any time.
+    pub(crate) fn find(&'static self, name: &CStr) -> Option<ARef<ClassDevice<T>>> {
+        // While this is alive, `Registration::drop()` waits: the class stays registered, and so
+        // does the module in which the device is released if this finds the last reference.
+        let _user = self.user().ok()?;
+        // SAFETY:
+        // - The class is registered.
+        // - The function takes a string.
+        let dev = unsafe {
+            bindings::class_find_device(
+                &self.raw,
+                ptr::null(),
+                name.as_char_ptr().cast(),
+                Some(bindings::device_match_name),
+            )
+        };
+
+        // SAFETY: All devices of the class are embedded in a `ClassDevice<T>`, as the first field;
+        // `class_find_device()` made a reference.
+        NonNull::new(dev).map(|dev| unsafe { ARef::from_raw(dev.cast()) })
     }
 
     /// The class as C knows it.

@@ -28,25 +28,35 @@ use kernel::{
 /// The longest text that can be written to a file.
 const MAX_WRITE: usize = 64;
 
-/// What a read of a file gives: text of any length.
+/// What a read of a file gives: text or bytes of any length.
 pub(crate) struct Output<'a> {
     seq: *mut bindings::seq_file,
     _lifetime: PhantomData<&'a mut bindings::seq_file>,
 }
 
-impl fmt::Write for Output<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
+impl Output<'_> {
+    /// Adds bytes.
+    ///
+    /// # Errors
+    ///
+    /// Never, at present. A full buffer is none: the caller makes a larger one and asks again.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> fmt::Result {
         // SAFETY: `seq` is valid for the lifetime of the instance, which only `show()` makes, and
-        // the text is valid for its length.
-        match unsafe { bindings::seq_write(self.seq, text.as_ptr().cast(), text.len()) } {
-            // A full buffer is not an error: the caller makes a larger one and asks again.
+        // the bytes are valid for their length.
+        match unsafe { bindings::seq_write(self.seq, bytes.as_ptr().cast(), bytes.len()) } {
             0 | -1 => Ok(()),
             _ => Err(fmt::Error),
         }
     }
 }
 
-/// Produces the text of a file. May be called again with more room.
+impl fmt::Write for Output<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.bytes(text.as_bytes())
+    }
+}
+
+/// Produces what is in a file. May be called again with more room.
 pub(crate) type Show<T> = fn(&T, &mut Output<'_>) -> fmt::Result;
 
 /// Takes what was written to a file, at most 64 bytes, including a newline at its end.
