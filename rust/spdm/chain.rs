@@ -113,6 +113,24 @@ impl<'a> Chain<'a> {
         })
     }
 
+    /// The certificates, in DER, that stay the same as long as the device is the same: all of them,
+    /// or where the device makes the last ones itself (`alias`), and so anew with new firmware, those
+    /// down to the first one of the hardware. If none says to be that, they are all of them again.
+    pub fn identity(&self, alias: bool) -> &'a [u8] {
+        let mut end = 0_usize;
+        let found = self
+            .certificates()
+            .map_while(Result::ok)
+            .inspect(|certificate| end = end.saturating_add(certificate.der.len()))
+            .any(|certificate| alias && certificate.is_hardware_identity());
+        let part = if found {
+            self.certificates.get(..end)
+        } else {
+            None
+        };
+        part.unwrap_or(self.certificates)
+    }
+
     /// Checks the chain link by link: every signer is a certificate authority whose key is for
     /// that, the leaf is none and signs with the negotiated algorithm, every signature is by the
     /// one before, the root's by itself. Whether the root is to be trusted is another question.

@@ -24,7 +24,7 @@ use super::challenge::{Challenge, ChallengeAuth, ChallengeLayout};
 use super::code::Code;
 use super::config::{Config, Connection};
 use super::crypto::{Digest, Hash, Verify};
-use super::digests::{KeyInfo, SLOTS};
+use super::digests::{CertificateModel, KeyInfo, SLOTS};
 use super::error::{Error, Field, Reason};
 use super::exchange::{Exchange, Rules};
 use super::measurements::{GetMeasurements, Measurements, MeasurementsLayout};
@@ -306,6 +306,16 @@ where
     /// What a multi-key connection says of the key of a slot.
     pub fn key_info(&self, slot: u8) -> Option<KeyInfo> {
         self.slots.get(usize::from(slot))?.info
+    }
+
+    /// Whether the device itself makes the last certificates of a slot: [`Chain::identity`] wants to
+    /// know. `None` without a connection.
+    pub fn is_alias(&self, slot: u8) -> Option<bool> {
+        let flags = self.connection.as_ref()?.capabilities.flags;
+        Some(match self.key_info(slot) {
+            Some(info) => info.model == CertificateModel::Alias,
+            None => flags.has(Flags::ALIAS_CERT),
+        })
     }
 
     /// What is known of the root hash of a slot whose chain holds together.

@@ -15,6 +15,7 @@ mod host;
 mod hostile;
 mod order;
 mod patience;
+mod pin;
 mod pss;
 mod summary;
 mod support;

@@ -32,15 +32,22 @@ where
     ///
     /// - [`Reason::Order`]: not connected, the chain of the slot was not read, or measurements were
     ///   read after digests.
-    /// - [`Reason::NotCapable`]: no CHALLENGE, or no measurements to sum up.
+    /// - [`Reason::NotCapable`]: no CHALLENGE, no certificates to check it with, or no measurements
+    ///   to sum up.
     /// - [`Reason::KeyUsage`]: the key of the slot is for something else.
+    /// - [`Reason::Value`]: no such slot.
     pub fn challenge(&mut self, challenge: Challenge) -> Result<(), Error> {
         let connection = self.capable(Code::CHALLENGE, Flags::CHAL)?;
         let error = |field, reason| Error::new(Code::CHALLENGE, field, reason);
         if challenge.summary != Summary::None && !connection.capabilities.flags.has_measurements() {
             return Err(error(Field::MeasurementSummaryHash, Reason::NotCapable));
         }
-        self.check_signer(Code::CHALLENGE, challenge.slot, KeyInfo::CHALLENGE)?;
+        self.check_signer(
+            Code::CHALLENGE,
+            &connection,
+            challenge.slot,
+            KeyInfo::CHALLENGE,
+        )?;
         if self.identity_lost {
             return Err(error(Field::Digest, Reason::Order));
         }
@@ -54,10 +61,18 @@ where
         Ok(())
     }
 
-    /// The key of the slot can be used for this.
-    fn check_signer(&self, request: Code, slot: u8, usage: u16) -> Result<(), Error> {
+    /// The key of the slot can be used for this. Slot 15, a public key without certificates, cannot:
+    /// there is nothing to check it with.
+    fn check_signer(
+        &self,
+        request: Code,
+        connection: &Connection,
+        slot: u8,
+        usage: u16,
+    ) -> Result<(), Error> {
         let error = |reason| Err(Error::new(request, Field::SlotId, reason));
         match self.slot(slot) {
+            _ if !connection.capabilities.flags.has(Flags::CERT) => error(Reason::NotCapable),
             Some(found) if found.leaf.is_some() => match found.info {
                 Some(info) if info.usage & usage == 0 => error(Reason::KeyUsage),
                 _ => Ok(()),
@@ -139,7 +154,8 @@ where
     /// # Errors
     ///
     /// - [`Reason::Order`]: not connected, or signed and the chain of the slot was not read.
-    /// - [`Reason::NotCapable`]: no measurements, not signed, not raw, or not new ones.
+    /// - [`Reason::NotCapable`]: no measurements, not signed or no certificates to check that with,
+    ///   not raw, or not new ones.
     /// - [`Reason::KeyUsage`]: the key of the slot is for something else.
     /// - [`Reason::Value`]: no such index, or no such slot.
     pub fn get_measurements(&mut self, request: GetMeasurements) -> Result<(), Error> {
@@ -165,7 +181,7 @@ where
             if connection.version < Version::V11 && signed.slot != 0 {
                 return error(Field::SlotId, Reason::Value(signed.slot.into()));
             }
-            self.check_signer(code, signed.slot, KeyInfo::MEASUREMENT)?;
+            self.check_signer(code, &connection, signed.slot, KeyInfo::MEASUREMENT)?;
         }
         let rules = self.rules(&connection);
         self.identity_lost |= self.transcripts.reset(Purpose::Challenge);

@@ -16,7 +16,7 @@ use crate::x509::{Certificate, CertificateFault};
 
 const SHA256: HashAlgorithm = HashAlgorithm::Sha256;
 
-fn chain_of(root: &[u8], certificates: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn chain_of(root: &[u8], certificates: &[Vec<u8>]) -> Vec<u8> {
     let mut chain = vec![0; 4];
     chain.extend(&*RustCrypto.digest(SHA256, root).expect("a digest"));
     chain.extend(certificates.concat());

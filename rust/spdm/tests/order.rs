@@ -2,9 +2,10 @@
 
 //! Operations that are not possible, and what remains after an error.
 
-use super::support::responder::Responder;
+use super::support::responder::{Responder, FLAGS};
 use super::support::wire::{config, error_of, requester, run, Wire, CHALLENGE, MEASURE};
 use crate::capabilities::Flags;
+use crate::challenge::Challenge;
 use crate::error::Field;
 use crate::measurements::{GetMeasurements, Operation, Signed};
 use crate::requester::{Buffers, Requester};
@@ -103,7 +104,7 @@ fn operations_out_of_order_or_beyond_the_responder() {
         (Flags::MEAS_SIG.0, format!("GET_MEASUREMENTS: {no}")),
         (Flags::CHAL.0, format!("CHALLENGE: {no}")),
     ] {
-        dialogue.transport.responder.flags = super::support::responder::FLAGS & 0xffff & !without;
+        dialogue.transport.responder.flags = FLAGS & 0xffff & !without;
         dialogue.connect().expect("it works");
         let result = match without {
             without if without == Flags::CHAL.0 => dialogue.requester.challenge(CHALLENGE),
@@ -121,6 +122,53 @@ fn operations_out_of_order_or_beyond_the_responder() {
         text(dialogue.requester.get_digests()),
         format!("GET_DIGESTS: {no}")
     );
+}
+
+#[test]
+fn a_public_key_in_place_of_certificates() {
+    let mut responder = Responder::new(0x12);
+    responder.flags = FLAGS & !Flags::CERT.0 | Flags::PUB_KEY_ID.0;
+    let mut requester = requester(config());
+    let mut wire = Wire::new(responder);
+    let mut dialogue = Dialogue {
+        requester: &mut requester,
+        transport: &mut wire,
+    };
+    dialogue.connect().expect("it works");
+    let no = "the responder has no such capability";
+    let failure = dialogue.get_digests().expect_err("there are none");
+    assert_eq!(failure.to_string(), format!("GET_DIGESTS: {no}"));
+    for slot in [0, 0xf] {
+        let challenge = Challenge { slot, ..CHALLENGE };
+        let failure = dialogue.challenge(challenge).expect_err("by which key?");
+        assert_eq!(failure.to_string(), format!("CHALLENGE: SlotID: {no}"));
+        let nonce = [0; 32];
+        let measure = GetMeasurements {
+            signed: Some(Signed { nonce, slot }),
+            ..MEASURE
+        };
+        let failure = dialogue.get_measurements(measure);
+        let text = failure.expect_err("by which key?").to_string();
+        assert_eq!(text, format!("GET_MEASUREMENTS: SlotID: {no}"));
+    }
+    let unsigned = GetMeasurements {
+        signed: None,
+        ..MEASURE
+    };
+    dialogue
+        .get_measurements(unsigned)
+        .expect("no key is needed");
+}
+
+#[test]
+fn a_slot_that_cannot_be() {
+    let (mut requester, _, result) = run(config(), Wire::new(Responder::new(0x12)));
+    result.expect("it works");
+    for slot in [8, 0xf, 0x80, 0xff] {
+        let error = requester.challenge(Challenge { slot, ..CHALLENGE });
+        let expected = format!("CHALLENGE: SlotID: {slot:#x} is not allowed");
+        assert_eq!(error.expect_err("there is none").to_string(), expected);
+    }
 }
 
 #[test]
