@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What `isseictl` is made of.
+//!
+//! ```text
+//!  args -> commands -> console     the command line, what it asks for, and how it is said
+//!             |
+//!    sysfs, netlink                the driver
+//!             |
+//!  evidence, log -> verify -> check   what was said, what is wrong with it
+//! ```
+
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+pub mod check;
+pub mod evidence;
+pub mod exit;
+pub mod nonce;
+pub mod roots;
+pub mod verify;
