@@ -58,6 +58,7 @@ pub(crate) const PACKAGES: &[&str] = &[
     "openssl",
     "pahole",
     "python3",
+    "python3-jsonschema",
     "python3-yaml",
     "rsync",
     "rust-clippy",
