@@ -136,27 +136,22 @@ impl<C: Content> Blob<C> {
     /// - `ENOMEM`
     pub(crate) fn new(directory: &Directory, name: fmt::Arguments<'_>, content: C) -> Result<Self> {
         let name = CString::try_from_fmt(name)?;
-        let file = KBox::into_raw(KBox::new(
-            File {
-                raw: bindings::bin_attribute {
-                    attr: bindings::attribute {
-                        name: name.as_char_ptr(),
-                        mode: 0o400,
-                        // Not one in the allocation, as lockdep would take for granted.
-                        #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
-                        key: kernel::static_lock_class!().as_ptr(),
-                        ..pin_init::zeroed()
-                    },
-                    size: content.bytes().len(),
-                    read: Some(read::<C>),
-                    ..pin_init::zeroed()
-                },
-                content,
-                name,
-            },
-            GFP_KERNEL,
-        )?);
+        let mut raw = bindings::bin_attribute {
+            size: content.bytes().len(),
+            read: Some(read::<C>),
+            ..pin_init::zeroed()
+        };
 
+        raw.attr.name = name.as_char_ptr();
+        raw.attr.mode = 0o400;
+        #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
+        {
+            // Not one in the allocation, which lockdep would take for granted.
+            raw.attr.key = kernel::static_lock_class!().as_ptr();
+        }
+
+        let file = File { raw, content, name };
+        let file = KBox::into_raw(KBox::new(file, GFP_KERNEL)?);
         let result = directory.presence.with(|_| {
             let kobj = directory.node.as_raw();
             // SAFETY: It is valid, and nobody writes to it.

@@ -115,6 +115,9 @@ pub(crate) struct Directory<T: Files> {
 // SAFETY: The directory may be removed from any thread, and the device is `Send`.
 unsafe impl<T: Files> Send for Directory<T> {}
 
+// SAFETY: There is nothing to do with a shared reference.
+unsafe impl<T: Files> Sync for Directory<T> {}
+
 impl<T: Files> Directory<T> {
     /// Creates the directory and its files. Failure is silent, as debugfs wants it. May sleep.
     pub(crate) fn new(dev: &ClassDevice<T>) -> Self {

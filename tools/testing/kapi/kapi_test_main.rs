@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Tests of `rust/kapi` in a kernel: of hashes, signatures, keyrings, generic netlink, waiting,
-//! news of sleep, random numbers, clocks and the boot id.
+//! news of sleep, random numbers, clocks, the boot id, devices, their files and module parameters.
 //!
 //! Results are KTAP lines in the kernel log. Most tests run when the module is loaded. Those of what
 //! happened meanwhile run when it is unloaded: root has put `vectors/root.der` into the keyring
@@ -10,16 +10,28 @@
 use kernel::prelude::*;
 
 mod adapter;
+mod device;
 mod environment;
 mod family;
 mod hashes;
 #[path = "../../../rust/kapi"]
 pub(crate) mod kapi {
+    pub(crate) mod attribute;
+    pub(crate) mod blob;
     pub(crate) mod boot;
+    pub(crate) mod capability;
+    pub(crate) mod chardev;
+    pub(crate) mod class;
     pub(crate) mod clock;
+    pub(crate) mod debugfs;
+    mod fops;
     pub(crate) mod hash;
     pub(crate) mod keyring;
+    pub(crate) mod kobject;
     pub(crate) mod netlink;
+    pub(crate) mod param;
+    pub(crate) mod poll;
+    mod presence;
     pub(crate) mod random;
     mod shim;
     pub(crate) mod signature;
@@ -27,6 +39,7 @@ pub(crate) mod kapi {
     pub(crate) mod wait;
 }
 mod ktap;
+mod presence;
 mod ring;
 mod signatures;
 mod sleeper;
@@ -35,6 +48,7 @@ pub mod spdm;
 mod waits;
 
 use kapi::{
+    class,
     keyring::Keyring,
     netlink::Registration, //
 };
@@ -48,12 +62,20 @@ module! {
     license: "GPL",
 }
 
+kapi::param::word! {
+    /// A parameter that is a word.
+    pub(crate) static NOISE: kapi_test.noise = ["none", "some", "much"], default 1,
+    "how much to say"
+}
+
 /// What lives between loading and unloading.
 struct KapiTest {
     ktap: Ktap,
     ring: Keyring,
     _sleep: sleeper::Registration,
     _family: Registration,
+    _device: device::Registered,
+    _class: class::Registration<device::Tested>,
 }
 
 impl kernel::Module for KapiTest {
@@ -64,9 +86,12 @@ impl kernel::Module for KapiTest {
         signatures::test(&mut ktap);
         environment::test(&mut ktap);
         waits::test(&mut ktap);
+        presence::test(&mut ktap)?;
 
         let ring = Keyring::new(c".kapi_test")?;
         ring::test_empty(&mut ktap, &ring);
+
+        ktap.result(fmt!("a parameter has its default"), Ok(NOISE.index() == 1));
 
         let family = family::FAMILY.register()?;
         family::test(&mut ktap, &family);
@@ -76,6 +101,8 @@ impl kernel::Module for KapiTest {
             ring,
             _sleep: sleeper::register()?,
             _family: family,
+            _class: device::CLASS.register()?,
+            _device: device::Registered::new()?,
         })
     }
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Loads the module, does what its tests at unloading expect, unloads it, and prints its results; then
-# runs the client; between marks for the host.
+# runs the client and the user of its files; between marks for the host.
 cd /root/kapi || exit
 
 prepare()
@@ -21,3 +21,7 @@ echo "## end kapi_test $status"
 echo "## begin client"
 insmod /root/kapi_test.ko && { ./client.py; status=$?; } && rmmod kapi_test && [ $status = 0 ]
 echo "## end client $?"
+
+echo "## begin files"
+./files.py
+echo "## end files $?"

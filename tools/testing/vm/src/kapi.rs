@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tests of the wrappers in `rust/kapi`, which are a module, and a client of it.
+//! The tests of the wrappers in `rust/kapi`, which are a module, and users of it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub(crate) fn check(env: &Env, logs: &Path) -> Result<Results> {
         command: vec!["/root/kapi/run.sh".to_owned()],
         ..Request::default()
     };
-    let programs = ["kapi_test", "client"].map(str::to_owned);
+    let programs = ["kapi_test", "client", "files"].map(str::to_owned);
     let results = kselftests::run_machine(env, &request, &programs, &step)?;
     step.done(&results.to_string());
     Ok(results)
