@@ -93,7 +93,7 @@ pub(crate) trait CharDevice: Attributes + Send + Sync {
     /// # Errors
     ///
     /// `ENOTTY`, by convention: there is no such command.
-    fn ioctl(file: Borrowed<'_, Self>, cmd: u32, arg: usize) -> Result<isize>;
+    fn ioctl(file: Borrowed<'_, Self>, nonblock: bool, cmd: u32, arg: usize) -> Result<isize>;
 
     /// Says what the file is ready for, and has the caller woken when that changes.
     fn poll(file: Borrowed<'_, Self>, table: &PollTable<'_>) -> PollEvents;

@@ -157,9 +157,9 @@ unsafe extern "C" fn ioctl<T: CharDevice>(
     arg: c_ulong,
 ) -> c_long {
     // SAFETY: By the requirements of this function.
-    let data = unsafe { borrow::<T>(file) };
+    let (data, nonblock) = unsafe { (borrow::<T>(file), nonblock(file)) };
 
-    from_result(|| T::ioctl(data, cmd, arg))
+    from_result(|| T::ioctl(data, nonblock, cmd, arg))
 }
 
 /// # Safety

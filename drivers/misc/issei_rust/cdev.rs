@@ -16,6 +16,11 @@ use kernel::{
         ArcBorrow,
         SpinLockIrqGuard, //
     },
+    time::{
+        Delta,
+        Instant,
+        Monotonic, //
+    },
     uaccess::{
         UserPtr,
         UserSlice,
@@ -40,6 +45,7 @@ use crate::{
             CharDevice,
             ClassDevice, //
         },
+        kobject::Subdirectory,
         poll::{
             PollEvents,
             PollTable, //
@@ -48,7 +54,8 @@ use crate::{
     link::{
         zeroed,
         Link, //
-    }, //
+    },
+    spdm, //
 };
 
 /// Connects the file to the firmware client with the UUID in the 16 bytes of the argument, and
@@ -61,6 +68,9 @@ const IOCTL_ISSEI_DISCONNECT_CLIENT: u32 = ioctl::_IO(b'H' as u32, 2);
 /// Tells whether the link is in reset (bit 0) and how many resets there have been (bits 15:8).
 const IOCTL_ISSEI_DRIVER_STATUS: u32 = ioctl::_IOR::<u32>(b'H' as u32, 3);
 
+/// How long a program waits for a client that the SPDM agent has.
+const AGENT_LIMIT: Delta = Delta::from_secs(10);
+
 /// An open file.
 pub(crate) struct File {
     dev: ARef<ClassDevice<Issei>>,
@@ -70,7 +80,10 @@ pub(crate) struct File {
 
 impl Drop for File {
     fn drop(&mut self) {
-        let endpoint = self.dev.link.lock().clients.close(self.slot);
+        let mut link = self.dev.link.lock();
+        let endpoint = link.clients.close(self.slot);
+        link.settle(&self.dev);
+        drop(link);
         drop(endpoint);
     }
 }
@@ -244,8 +257,40 @@ impl File {
         }
     }
 
-    /// Connects to the client with this UUID. Returns its properties, and what names the connection.
-    fn connect(&self, uuid: &[u8; 16]) -> Result<(Client, u16)> {
+    /// Connects to the client with this UUID. If the SPDM agent has it, waits until it is through,
+    /// unless the file does not block. Returns its properties, and what names the connection.
+    fn connect(&self, uuid: &[u8; 16], nonblock: bool) -> Result<(Client, u16)> {
+        let since = Instant::<Monotonic>::now();
+        let mut wait = !nonblock;
+        loop {
+            match self.try_connect(uuid) {
+                Err(EBUSY) if wait => {
+                    wait = self.wait_for_agent(uuid, AGENT_LIMIT - since.elapsed())?;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Waits until the SPDM agent is through with a client. Returns whether it had it.
+    ///
+    /// # Errors
+    ///
+    /// - `EBUSY`: it still has it.
+    /// - `EINTR`: the program is being killed.
+    fn wait_for_agent(&self, uuid: &[u8; 16], limit: Delta) -> Result<bool> {
+        if !self.dev.link.lock().clients.is_agents(uuid) {
+            return Ok(false);
+        }
+        let agent = &self.dev.spdm;
+        let waited = agent.wait.wait_killable(&self.dev.link, limit, |link| {
+            let over = !link.machine().is_up() || !link.clients.is_agents(uuid);
+            (over || link.is_gone()).then_some(true)
+        });
+        waited.map_err(|error| if error == ETIMEDOUT { EBUSY } else { error })
+    }
+
+    fn try_connect(&self, uuid: &[u8; 16]) -> Result<(Client, u16)> {
         // The firmware may come back with another table meanwhile, but not for ever.
         for _ in 0..3 {
             let limit = self.link(ENODEV)?.clients.find(self.slot, uuid)?.1;
@@ -269,6 +314,7 @@ impl File {
     fn disconnect(&self) -> Result {
         let mut link = self.link(ENODEV)?;
         let ended = link.clients.disconnect(self.slot);
+        link.settle(&self.dev);
         drop(link);
         ended.map(drop)
     }
@@ -282,6 +328,7 @@ impl File {
             }
             _ => None,
         };
+        link.settle(&self.dev);
         drop(link);
         drop(ended);
     }
@@ -301,6 +348,7 @@ impl File {
 impl CharDevice for Issei {
     type File = Arc<File>;
     const OBJECTS: &'static CStr = c"fw_clients";
+    const SUBDIRECTORY: Option<Subdirectory<Self>> = Some(spdm::sysfs::DIRECTORY);
 
     fn open(dev: &ClassDevice<Self>) -> Result<Arc<File>> {
         let cv = PollCondVarBox::new(c"issei:file", static_lock_class!())?;
@@ -341,13 +389,13 @@ impl CharDevice for Issei {
         file.write(nonblock, from)
     }
 
-    fn ioctl(file: ArcBorrow<'_, File>, cmd: u32, arg: usize) -> Result<isize> {
+    fn ioctl(file: ArcBorrow<'_, File>, nonblock: bool, cmd: u32, arg: usize) -> Result<isize> {
         let user = UserPtr::from_addr(arg);
         match cmd {
             IOCTL_ISSEI_CONNECT_CLIENT => {
                 drop(file.link(ENODEV)?);
                 let (mut from, mut to) = UserSlice::new(user, 16).reader_writer();
-                let (client, host_id) = file.connect(&from.read()?)?;
+                let (client, host_id) = file.connect(&from.read()?, nonblock)?;
                 let [m0, m1, m2, m3] = client.mtu.to_ne_bytes();
                 let [f0, f1, f2, f3] = client.flags.to_ne_bytes();
                 let properties: [u8; 16] = [

@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod connection;
+mod gate;
 mod queue;
 
 pub(crate) use self::connection::{
@@ -34,10 +35,19 @@ pub(crate) use self::connection::{
     Outgoing,
     State, //
 };
-use self::queue::Queue;
+use self::{
+    gate::Gate,
+    queue::Queue, //
+};
 
 /// Open files per device.
 pub(crate) const MAX_FILES: usize = 255;
+
+/// Slot of the SPDM agent's endpoint, which is not one of the files.
+pub(crate) const AGENT: usize = MAX_FILES;
+
+/// Slots: the files, and the agent.
+const SLOTS: usize = MAX_FILES + 1;
 
 /// A firmware client and who is connected to it.
 pub(crate) struct FwClient {
@@ -96,6 +106,7 @@ pub(crate) struct Clients {
     queue: Queue,
     next_host_id: u16,
     owed: u32,
+    gate: Gate,
     pub(crate) undelivered: Undelivered,
 }
 
@@ -106,8 +117,8 @@ impl Clients {
     ///
     /// - `ENOMEM`: no memory for the table of endpoints.
     pub(crate) fn new() -> Result<Self> {
-        let mut endpoints = KVec::with_capacity(MAX_FILES, GFP_KERNEL)?;
-        for _ in 0..MAX_FILES {
+        let mut endpoints = KVec::with_capacity(SLOTS, GFP_KERNEL)?;
+        for _ in 0..SLOTS {
             endpoints.push(None, GFP_KERNEL)?;
         }
         Ok(Self {
@@ -116,6 +127,7 @@ impl Clients {
             queue: Queue::new(),
             next_host_id: 1,
             owed: 0,
+            gate: Gate::default(),
             undelivered: Undelivered::default(),
         })
     }
@@ -142,7 +154,7 @@ impl Clients {
 
     /// Open files.
     pub(crate) fn files(&self) -> usize {
-        self.endpoints.iter().flatten().count()
+        self.endpoints.iter().take(MAX_FILES).flatten().count()
     }
 
     /// Takes in an endpoint and returns its slot, or gives it back when all are taken.
@@ -153,6 +165,7 @@ impl Clients {
         match self
             .endpoints
             .iter_mut()
+            .take(MAX_FILES)
             .enumerate()
             .find(|(_, e)| e.is_none())
         {
@@ -198,7 +211,8 @@ impl Clients {
     ///
     /// - `EISCONN`: the endpoint is connected.
     /// - `ENOTTY`: no client has this UUID.
-    /// - `EBUSY`: another endpoint is connected to it.
+    /// - `EBUSY`: another endpoint is connected to it, or it is kept for the agent.
+    /// - `EKEYREJECTED`: the policy does not allow it.
     pub(crate) fn find(&mut self, slot: usize, uuid: &[u8; 16]) -> Result<(usize, usize)> {
         if self.connection(slot).is_ok() {
             return Err(EISCONN);
@@ -209,9 +223,7 @@ impl Clients {
             .enumerate()
             .find(|(_, client)| client.properties.uuid == *uuid)
             .ok_or(ENOTTY)?;
-        if client.is_connected() {
-            return Err(EBUSY);
-        }
+        self.admit(slot, client)?;
         Ok((index, client.limit()))
     }
 
@@ -273,6 +285,7 @@ impl Clients {
         self.table.clear();
         self.queue.clear();
         self.owed = 0;
+        self.gate.link_lost();
         for endpoint in self.endpoints.iter_mut().flatten() {
             endpoint.lose();
         }
@@ -477,7 +490,7 @@ impl Clients {
 
     fn new_host_id(&mut self) -> u16 {
         // Bounded: fewer ids are in use than there are endpoints.
-        for _ in 0..=MAX_FILES {
+        for _ in 0..=SLOTS {
             let id = self.next_host_id;
             self.next_host_id = id.checked_add(1).unwrap_or(1);
             let taken =

@@ -3,7 +3,8 @@
 //! The state of one device, where two lifetimes meet: files, sysfs objects and debugfs files hold a
 //! reference to it and may outlive the hardware, which [`Issei::remove`] takes away at unbind.
 //!
-//! Lock order: `published`, then `link`. Nothing else is taken under the link lock but the wait
+//! Lock order: `published`, then `link`; the SPDM agent's own locks come before `link` as well, see
+//! [`crate::spdm`]. Nothing else is taken under the link lock but the wait
 //! queues of files and the kernel's own timer and workqueue locks.
 
 use kernel::{
@@ -50,6 +51,7 @@ use crate::{
         Link, //
     },
     shm::SharedMemory,
+    spdm::Agent,
     sysfs::{
         self,
         Published, //
@@ -73,6 +75,8 @@ pub(crate) struct Issei {
     pub(crate) publish: Work<ClassDevice<Issei>>,
     /// For config space, which may be read as long as this reference is held.
     pub(crate) pdev: ARef<pci::Device>,
+    #[pin]
+    pub(crate) spdm: Agent,
     epoch: Instant<Monotonic>,
 }
 
@@ -90,6 +94,7 @@ impl Issei {
             ),
             publish <- Work::new(c"issei:publish", static_lock_class!(), sysfs::publish),
             pdev: pdev.into(),
+            spdm <- Agent::new(),
             epoch: Instant::now(),
         })
     }

@@ -4,7 +4,8 @@
 //!
 //! Programs talk to the engine's firmware clients through `/dev/issei<N>`, as with Intel's own
 //! driver. The way of a message: [`cdev`] copies it from user memory, [`clients`] queues it, [`link`]
-//! writes it into the memory of [`shm`] and rings the doorbell of [`heci`].
+//! writes it into the memory of [`shm`] and rings the doorbell of [`heci`]. One more user is in the
+//! driver itself: the agent of [`spdm`].
 
 use kernel::prelude::*;
 
@@ -21,6 +22,7 @@ mod link;
 mod pci;
 mod regs;
 mod shm;
+pub mod spdm;
 mod stats;
 mod sysfs;
 

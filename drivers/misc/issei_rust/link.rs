@@ -124,6 +124,7 @@ impl Link {
         self.gone = true;
         self.run(dev, Event::Stop);
         self.clients.wake_all();
+        dev.spdm.look();
     }
 
     /// Takes the hardware out, once the device cannot reach the shared memory any more. To be
@@ -190,6 +191,7 @@ impl Link {
         let after = self.machine.state();
         if before != after && (is_news(before) || is_news(after)) {
             dev.publish.schedule();
+            dev.spdm.look();
         }
         self.arm(dev);
     }
@@ -382,6 +384,13 @@ impl Link {
                 self.note_traffic(dev);
             }
             Err(fault) => self.broken(dev, fault),
+        }
+    }
+
+    /// A connection has ended: perhaps the one that the SPDM agent waits for.
+    pub(crate) fn settle(&mut self, dev: &Issei) {
+        if self.clients.take_wanted() {
+            dev.spdm.look();
         }
     }
 

@@ -34,7 +34,9 @@ use crate::{
         },
         debugfs,
         deferred::Enabled,
+        global,
         irq::request_msi,
+        keyring::Keyring,
         pci::{
             enable,
             Adapter,
@@ -43,11 +45,16 @@ use crate::{
             Recover,
             Verdict, //
         },
+        sleep,
         timer::Timer,
         work::Work, //
     },
     link::Hardware,
     shm::SharedMemory,
+    spdm::{
+        self,
+        Retirement, //
+    },
     sysfs,
     MODULE_NAME, //
 };
@@ -92,6 +99,7 @@ struct Publication(Device);
 
 impl Drop for Publication {
     fn drop(&mut self) {
+        spdm::sysfs::stop(&self.0);
         sysfs::stop(&self.0);
     }
 }
@@ -116,11 +124,14 @@ impl Drop for Attachment {
 
 /// What exists while the driver is bound to a function.
 ///
-/// Fields are dropped in this order: first nothing new is published, then users see nothing any
-/// more, then those who wait are woken and the hardware is quiesced, then what drives it ends. The
+/// Fields are dropped in this order: first the SPDM agent ends and nothing new is published, then
+/// users see nothing any more, then those who wait are woken and the hardware is quiesced, then what drives it ends. The
 /// shared memory is freed when the device cannot reach it any more, and the interrupt after that.
 #[pin_data]
 pub(crate) struct Bound<'bound> {
+    _sleep: sleep::Registration<ClassDevice<Issei>>,
+    _retirement: Retirement,
+    _spdm: Enabled<ClassDevice<Issei>, Work<ClassDevice<Issei>>>,
     _publish: Enabled<ClassDevice<Issei>, Work<ClassDevice<Issei>>>,
     _publication: Publication,
     _debugfs: debugfs::Directory<Issei>,
@@ -158,6 +169,7 @@ impl pci::Driver for IsseiDriver {
             };
             let dev = ClassDevice::new(&CLASS, Issei::new(pdev))?;
             dev.attach(hardware);
+            dev.spdm_begin()?;
             request_msi(pdev, MODULE_NAME, Interrupt(dev.clone()))?;
 
             Ok(try_pin_init!(Bound {
@@ -169,10 +181,16 @@ impl pci::Driver for IsseiDriver {
                 _chardev: chardev::Registration::new(pdev.as_ref(), dev.clone())?,
                 _debugfs: debugfs::Directory::new(&dev),
                 _publication: Publication(dev.clone()),
-                _publish: {
-                    let enabled = Enabled::new(dev.clone(), |dev| &dev.publish)?;
+                _publish: Enabled::new(dev.clone(), |dev| &dev.publish)?,
+                _spdm: {
+                    spdm::sysfs::start(&dev)?;
+                    Enabled::new(dev.clone(), |dev| &dev.spdm.work)?
+                },
+                _retirement: Retirement(dev.clone()),
+                _sleep: {
+                    let sleep = sleep::Registration::new(dev.clone())?;
                     dev.event(Event::Start);
-                    enabled
+                    sleep
                 },
             }))
         })
@@ -219,6 +237,7 @@ pub(crate) struct IsseiModule {
     /// Dropped first: unbinds all devices.
     #[pin]
     _driver: Registration<Adapter<IsseiDriver>>,
+    _keyring: global::Registration<Keyring>,
     _class: class::Registration<Issei>,
 }
 
@@ -232,6 +251,7 @@ impl InPlaceModule for IsseiModule {
                     );
                 }
             })?,
+            _keyring: spdm::keys::create()?,
             _driver <- Registration::new(MODULE_NAME, module),
         })
     }

@@ -255,8 +255,8 @@ impl kernel::fmt::Display for Fault {
     }
 }
 
-/// Keeps a link that goes up and down all the time from flooding the log.
-struct LogBudget {
+/// Keeps what happens all the time from flooding the log.
+pub(crate) struct LogBudget {
     left: u32,
     since: Instant<Monotonic>,
     kept_back: u32,
@@ -266,7 +266,8 @@ impl LogBudget {
     const LINES: u32 = 20;
     const PERIOD_MS: i64 = 10_000;
 
-    fn new() -> Self {
+    /// A whole period's.
+    pub(crate) fn new() -> Self {
         Self {
             left: Self::LINES,
             since: Instant::now(),
@@ -275,10 +276,10 @@ impl LogBudget {
     }
 
     /// Whether a line may be written.
-    fn take(&mut self, dev: &ClassDevice<Issei>) -> bool {
+    pub(crate) fn take(&mut self, dev: &ClassDevice<Issei>) -> bool {
         if self.since.elapsed().as_millis() >= Self::PERIOD_MS {
             if self.kept_back > 0 {
-                dev_warn!(dev, "{} lines about the link kept back\n", self.kept_back);
+                dev_warn!(dev, "{} lines kept back\n", self.kept_back);
             }
             *self = Self::new();
         }

@@ -2,11 +2,11 @@
 
 //! Who waits for the host-to-firmware section.
 
-use super::MAX_FILES;
+use super::SLOTS;
 
 /// A queue of slots. No slot is in it twice, so it cannot overflow.
 pub(super) struct Queue {
-    slots: [u8; MAX_FILES],
+    slots: [u8; SLOTS],
     length: usize,
 }
 
@@ -14,7 +14,7 @@ impl Queue {
     /// An empty queue.
     pub(super) const fn new() -> Self {
         Self {
-            slots: [0; MAX_FILES],
+            slots: [0; SLOTS],
             length: 0,
         }
     }
@@ -32,7 +32,7 @@ impl Queue {
     /// Adds a slot at the end.
     pub(super) fn push(&mut self, slot: usize) {
         if let Some(end) = self.slots.get_mut(self.length) {
-            // CAST: Slots are below `MAX_FILES`, which fits.
+            // CAST: Slots are below `SLOTS`, which fits.
             *end = slot as u8;
             self.length += 1;
         }

@@ -119,6 +119,7 @@ impl Link {
             match self.clients.recipient(&header, length) {
                 Some(slot) => Some(slot),
                 None => {
+                    self.settle(dev);
                     self.consume();
                     return Ok(true);
                 }

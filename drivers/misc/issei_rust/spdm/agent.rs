@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The work item that does everything, one sequence after the other, and what others ask of it.
+
+use super::{
+    attest::{
+        self,
+        Ask,
+        Findings, //
+    },
+    capture::Capture,
+    evidence::Evidence,
+    jobs::{
+        Failure,
+        Jobs,
+        Order, //
+    },
+    keys,
+    policy::{
+        Policy,
+        Sha256,
+        Verdict, //
+    },
+    protocol::{
+        config::Floor,
+        wire::NONCE_SIZE, //
+    },
+    state::{
+        Outcome,
+        State,
+        Status, //
+    },
+    sysfs::{
+        self,
+        Published, //
+    },
+    text::Sentence,
+    transport::Port,
+    trouble::{
+        Trouble,
+        Word, //
+    }, //
+};
+use crate::{
+    clients::Endpoint,
+    device::Issei,
+    kapi::{
+        chardev::ClassDevice,
+        sleep::Sleeper,
+        wait::WaitQueue,
+        work::Work, //
+    },
+    link::Link, //
+};
+use kernel::{
+    new_mutex,
+    new_spinlock_irq,
+    prelude::*,
+    static_lock_class,
+    sync::{
+        aref::ARef,
+        poll::PollCondVarBox,
+        Arc,
+        Mutex,
+        SpinLockIrq, //
+    },
+    time::Delta, //
+};
+
+/// How long a program waits for its evidence: a whole sequence, and a little.
+const COLLECT_LIMIT: Delta = Delta::from_secs(70);
+
+/// The agent of one device.
+#[pin_data]
+pub(crate) struct Agent {
+    #[pin]
+    pub(super) state: Mutex<State>,
+    #[pin]
+    jobs: SpinLockIrq<Jobs>,
+    #[pin]
+    pub(super) published: Mutex<Published>,
+    #[pin]
+    pub(crate) capture: Capture,
+    /// Where programs wait, for evidence or for the SPDM client.
+    #[pin]
+    pub(crate) wait: WaitQueue,
+    #[pin]
+    pub(crate) work: Work<ClassDevice<Issei>>,
+    /// Where the work item waits for messages.
+    pub(super) port: Arc<PollCondVarBox>,
+}
+
+impl Agent {
+    /// An agent that has nothing to do yet.
+    pub(crate) fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            state <- new_mutex!(State::new(Policy::default()), "issei:spdm"),
+            jobs <- new_spinlock_irq!(Jobs::new()?, "issei:spdm_jobs"),
+            published <- new_mutex!(Published::new(), "issei:spdm_published"),
+            capture <- Capture::new(),
+            wait <- WaitQueue::new(c"issei:spdm_wait", static_lock_class!()),
+            work <- Work::new(c"issei:spdm", static_lock_class!(), run),
+            port: {
+                let port = PollCondVarBox::new(c"issei:spdm_port", static_lock_class!())?;
+                Arc::new(port, GFP_KERNEL)?
+            },
+        })
+    }
+
+    /// The link has come up or gone down, or the SPDM client is free. Any context.
+    pub(crate) fn look(&self) {
+        self.work.schedule();
+        self.wait.wake_all();
+    }
+
+    /// The agent's end of its connection.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOMEM`
+    pub(crate) fn endpoint(&self) -> Result<KBox<Endpoint>> {
+        Ok(KBox::new(Endpoint::new(self.port.clone()), GFP_KERNEL)?)
+    }
+
+    /// The evidence of the last sequence of the agent, if it was complete. May sleep.
+    pub(crate) fn current(&self) -> Option<Arc<Evidence>> {
+        self.state.lock().outcome.evidence.clone()
+    }
+}
+
+/// The link as the agent sees it: its generation, if it is up.
+fn link_generation(link: &Link) -> Option<u32> {
+    let up = !link.is_gone() && link.machine().is_up();
+    up.then(|| link.generation())
+}
+
+impl Issei {
+    /// What users see of the agent. May sleep.
+    pub(crate) fn spdm_status(&self) -> Status {
+        let state = self.spdm.state.lock();
+        let link = link_generation(&self.link.lock());
+        state.status(link)
+    }
+
+    /// Has the agent authenticate the engine soon. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// - `ENODEV`: the device is gone.
+    /// - `EBUSY`: the link is not up, or the system goes to sleep.
+    pub(super) fn spdm_request(&self) -> Result {
+        let mut state = self.spdm.state.lock();
+        {
+            let link = self.link.lock();
+            if link.is_gone() {
+                return Err(ENODEV);
+            }
+            if !link.machine().is_up() || link.clients.is_halted() {
+                return Err(EBUSY);
+            }
+        }
+        state.requested = true;
+        drop(state);
+        self.spdm.work.schedule();
+        Ok(())
+    }
+
+    /// Sets the policy. May sleep.
+    pub(super) fn spdm_set_policy(&self, policy: Policy) {
+        let mut state = self.spdm.state.lock();
+        if state.policy == policy {
+            return;
+        }
+        state.policy = policy;
+        if policy == Policy::Off || state.outcome.word == Word::Off {
+            drop(state.record(Outcome::none(policy)));
+        }
+        self.apply(&state);
+        drop(state);
+        self.spdm.published.lock().tell();
+        self.spdm.look();
+    }
+
+    /// Accepts the engine as it is. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// - `ENODATA`: there is nothing to accept.
+    /// - `ESTALE`: the engine is not what is to be accepted.
+    pub(super) fn spdm_accept(&self, generation: u32, digest: &Sha256) -> Result {
+        let mut state = self.spdm.state.lock();
+        let link = link_generation(&self.link.lock());
+        state.accept(link, generation, digest)?;
+        self.apply(&state);
+        drop(state);
+        self.spdm.published.lock().tell();
+        self.spdm.look();
+        Ok(())
+    }
+
+    /// Accepts nothing any more. May sleep.
+    pub(super) fn spdm_withdraw(&self) {
+        let mut state = self.spdm.state.lock();
+        state.withdraw();
+        self.apply(&state);
+        drop(state);
+        self.spdm.published.lock().tell();
+        self.spdm.look();
+    }
+
+    /// Has connections follow what the agent knows.
+    fn apply(&self, state: &State) {
+        let mut link = self.link.lock();
+        let accepted = state.is_accepted(link_generation(&link));
+        link.clients.set_agent_first(state.policy != Policy::Off);
+        link.clients
+            .set_fence(state.policy == Policy::Enforce, accepted);
+    }
+
+    /// Readies the agent, before the link comes up. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOMEM`
+    pub(crate) fn spdm_begin(&self) -> Result {
+        let endpoint = self.spdm.endpoint()?;
+        self.link.lock().clients.add_agent(endpoint);
+        self.apply(&self.spdm.state.lock());
+        Ok(())
+    }
+
+    /// Stops the agent in what it does, or lets it go on. Any context.
+    fn spdm_halt(&self, why: Option<Error>) {
+        self.spdm.jobs.lock().close(why);
+        self.link.lock().clients.set_halted(why.is_some());
+        self.spdm.port.notify_all();
+        self.spdm.look();
+    }
+}
+
+/// Programs that wait must be let go before they are frozen.
+impl Sleeper for ClassDevice<Issei> {
+    fn prepare(&self) {
+        self.spdm_halt(Some(EAGAIN));
+    }
+
+    fn awake(&self) {
+        self.spdm_halt(None);
+    }
+}
+
+/// Ends what the agent does when it is dropped, at unbind.
+pub(crate) struct Retirement(pub(crate) ARef<ClassDevice<Issei>>);
+
+impl Drop for Retirement {
+    fn drop(&mut self) {
+        self.0.spdm_halt(Some(ENODEV));
+    }
+}
+
+/// Collects evidence with a nonce of the caller, signed by the key of a slot, or of the lowest that
+/// may sign. Waits, killable, up to 70 s. No verdict changes.
+///
+/// # Errors
+///
+/// - `EAGAIN`: the link went down, or the system goes to sleep.
+/// - `EBUSY`: a program is connected to the SPDM client, or 16 wait already.
+/// - `EINTR`: the program is being killed.
+/// - `EKEYREJECTED`: a signature or a chain is wrong.
+/// - `ENODEV`: the device is gone.
+/// - `ENXIO`: there is no chain in the slot.
+/// - `EOPNOTSUPP`: the engine cannot do it.
+/// - `EPROTO`: an answer makes no sense.
+/// - `ETIMEDOUT`: no answer.
+/// - `ENOMEM`
+pub(crate) fn collect(
+    dev: &ClassDevice<Issei>,
+    nonce: &[u8; NONCE_SIZE],
+    slot: Option<u8>,
+) -> Result<Arc<Evidence>, Failure> {
+    let failure = |errno| {
+        let sentence = Trouble::Kernel(errno).sentence();
+        Failure { errno, sentence }
+    };
+    let added = dev.spdm.jobs.lock().add(nonce, slot);
+    let number = added.map_err(|errno| match errno {
+        EBUSY => Failure {
+            errno,
+            sentence: Sentence::of("too many programs wait for evidence"),
+        },
+        errno => failure(errno),
+    })?;
+    dev.spdm.work.schedule();
+    let waited = dev
+        .spdm
+        .wait
+        .wait_killable(&dev.spdm.jobs, COLLECT_LIMIT, |jobs| jobs.take(number));
+    waited.unwrap_or_else(|errno| {
+        let late = dev.spdm.jobs.lock().forget(number);
+        drop(late);
+        Err(failure(errno))
+    })
+}
+
+/// What is to be done next.
+enum Task {
+    Nothing,
+    /// On this link.
+    Authenticate(u32),
+    Collect(Order),
+    LinkLost,
+}
+
+fn next(dev: &ClassDevice<Issei>) -> Task {
+    let mut state = dev.spdm.state.lock();
+    let (link, kept, halted) = {
+        let link = dev.link.lock();
+        let kept = link.clients.is_reserved();
+        (link_generation(&link), kept, link.clients.is_halted())
+    };
+    if halted {
+        return Task::Nothing;
+    }
+    if let Some(link) = link.filter(|link| state.is_due(*link, kept)) {
+        state.requested = false;
+        state.running = true;
+        return Task::Authenticate(link);
+    }
+    let lost = link.is_none() && state.outcome.link.is_some();
+    drop(state);
+    if lost {
+        return Task::LinkLost;
+    }
+    match dev.spdm.jobs.lock().begin() {
+        Some(order) => Task::Collect(order),
+        None => Task::Nothing,
+    }
+}
+
+/// The work item.
+fn run(dev: &ClassDevice<Issei>) {
+    loop {
+        match next(dev) {
+            Task::Nothing => break,
+            Task::Authenticate(link) => authenticate(dev, link),
+            Task::Collect(order) => serve(dev, &order),
+            Task::LinkLost => {
+                let policy = dev.spdm.state.lock().policy;
+                record(dev, Outcome::none(policy));
+            }
+        }
+    }
+    sysfs::announce(dev);
+}
+
+fn authenticate(dev: &ClassDevice<Issei>, link: u32) {
+    let floor = {
+        let state = dev.spdm.state.lock();
+        state.pin().map_or(Floor::NONE, |pin| pin.floor)
+    };
+    sysfs::begin_log(dev);
+    let found = sequence(dev, Ask::Everything(floor));
+    let outcome = match found {
+        Ok((link, findings)) => success(dev, link, findings),
+        Err(trouble) => Outcome::trouble(&trouble, link),
+    };
+    record(dev, outcome);
+}
+
+fn sequence(dev: &ClassDevice<Issei>, ask: Ask) -> Result<(u32, Findings), Trouble> {
+    let mut port = Port::open(dev)?;
+    let findings = attest::run(&mut port, ask)?;
+    Ok((port.link, findings))
+}
+
+fn success(dev: &ClassDevice<Issei>, link: u32, mut findings: Findings) -> Outcome {
+    let anchored = keys::anchored(&findings.evidence);
+    findings.evidence.generation = dev.spdm.state.lock().generation.wrapping_add(1);
+    sysfs::add_signatures(dev, findings.signatures);
+    let evidence = Arc::new(findings.evidence, GFP_KERNEL);
+    match evidence {
+        Ok(evidence) => Outcome {
+            word: Word::Authenticated,
+            why: Sentence::EMPTY,
+            fresh: Verdict::Yes,
+            anchored,
+            evidence: Some(evidence),
+            pin: Some(findings.pin),
+            link: Some(link),
+        },
+        Err(_) => Outcome::trouble(&Trouble::Kernel(ENOMEM), link),
+    }
+}
+
+fn record(dev: &ClassDevice<Issei>, outcome: Outcome) {
+    sysfs::show_certificates(dev, outcome.evidence.as_deref());
+    let mut state = dev.spdm.state.lock();
+    state.running = false;
+    let before = state.record(outcome);
+    dev.apply(&state);
+    drop(state);
+    drop(before);
+    dev.spdm.published.lock().tell();
+    sysfs::announce(dev);
+}
+
+fn serve(dev: &ClassDevice<Issei>, order: &Order) {
+    sysfs::begin_log(dev);
+    let found = sequence(dev, Ask::Measurements(order.nonce, order.slot));
+    let result = found.and_then(|(_, mut findings)| {
+        findings.evidence.generation = dev.spdm.state.lock().generation;
+        sysfs::add_signatures(dev, findings.signatures);
+        Ok(Arc::new(findings.evidence, GFP_KERNEL).map_err(Error::from)?)
+    });
+    let result = result.map_err(|trouble| Failure {
+        errno: trouble.errno(),
+        sentence: trouble.sentence(),
+    });
+    let left = dev.spdm.jobs.lock().finish(order.number, result);
+    drop(left);
+    dev.spdm.wait.wake_all();
+    sysfs::announce(dev);
+}
