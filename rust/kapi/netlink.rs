@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Generic netlink: families with commands, dumps and events.
+//! Generic netlink: families with dumps and events.
 //!
 //! [`kernel::net::netlink`] has events only. A family here is one for administrators: it exists in
 //! the initial network namespace, and all that can be done with it needs `CAP_NET_ADMIN` there. Its
@@ -19,11 +19,9 @@ pub(crate) use self::{
     },
     message::{
         Message,
-        Part,
-        Reply, //
+        Part, //
     },
     operation::{
-        Command,
         Dump,
         Operation,
         Progress, //
@@ -96,7 +94,7 @@ unsafe impl Sync for Family {}
 impl Family {
     /// Creates a family of the module `M`. To be called at build time.
     ///
-    /// The operations must be sorted by their command.
+    /// The operations must be sorted by their numbers.
     pub(crate) const fn new<M: ModuleMetadata>(
         family: &CStr,
         version: u32,
@@ -136,8 +134,8 @@ impl Family {
 
 /// The registration of a [`Family`].
 ///
-/// Dropping it ends it, and waits for commands that run. (The module cannot be unloaded while a
-/// dump runs.) May sleep.
+/// Dropping it ends it, and waits for dumps that begin. (The module cannot be unloaded while one
+/// runs.) May sleep.
 ///
 /// # Invariants
 ///

@@ -25,9 +25,6 @@ impl Policy {
     /// Not allowed in requests.
     pub(crate) const REJECT: Self = Self::of(bindings::NLA_REJECT, 0);
 
-    /// A `u32`.
-    pub(crate) const U32: Self = Self::of(bindings::NLA_U32, 0);
-
     /// A `u32` with no other bits than those of `mask`.
     pub(crate) const fn mask(mask: u32) -> Self {
         let mut policy = Self::of(bindings::NLA_U32, 0);
@@ -37,14 +34,19 @@ impl Policy {
         policy
     }
 
+    /// A `u32` of at most `max`.
+    pub(crate) const fn max(max: i16) -> Self {
+        let mut policy = Self::of(bindings::NLA_U32, 0);
+
+        policy.0.validation_type = bindings::nla_policy_validation_NLA_VALIDATE_MAX as u8;
+        policy.0.__bindgen_anon_1.__bindgen_anon_1 =
+            bindings::nla_policy__bindgen_ty_1__bindgen_ty_1 { min: 0, max };
+        policy
+    }
+
     /// A string of up to `max` bytes, with a NUL behind.
     pub(crate) const fn string(max: u16) -> Self {
         Self::of(bindings::NLA_NUL_STRING, max)
-    }
-
-    /// Up to `max` bytes.
-    pub(crate) const fn bytes(max: u16) -> Self {
-        Self::of(bindings::NLA_BINARY, max)
     }
 
     /// Just `size` bytes.
@@ -121,7 +123,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// The value of an attribute with the policy [`Policy::U32`] or [`Policy::mask`], if it is
+    /// The value of an attribute with the policy [`Policy::mask`] or [`Policy::max`], if it is
     /// there.
     pub(crate) fn u32(&self, attribute: usize) -> Option<u32> {
         self.bytes(attribute)?
@@ -135,8 +137,9 @@ impl<'a> Request<'a> {
         CStr::from_bytes_until_nul(self.bytes(attribute)?).ok()
     }
 
-    /// Tells the caller `why` (extended ACK), and returns `error` for the operation to fail with.
-    pub(crate) fn refuse(&self, why: &'static CStr, error: Error) -> Error {
+    /// Tells the caller `why` (extended ACK), at most 79 bytes of it, and returns `error` for the
+    /// operation to fail with.
+    pub(crate) fn refuse(&self, why: &CStr, error: Error) -> Error {
         // SAFETY: By the type invariants.
         unsafe { refuse(self.info, why) };
         error
@@ -148,10 +151,17 @@ impl<'a> Request<'a> {
 /// # Safety
 ///
 /// `info` must be valid, and that of an operation which runs.
-pub(super) unsafe fn refuse(info: *const bindings::genl_info, why: &'static CStr) {
-    // SAFETY: By the requirements of this function. Nobody else uses the extended ACK meanwhile,
-    // and the module stays until it has been sent.
+pub(super) unsafe fn refuse(info: *const bindings::genl_info, why: &CStr) {
+    // SAFETY: By the requirements of this function. Nobody else uses the extended ACK meanwhile.
     if let Some(ack) = unsafe { (*info).extack.as_mut() } {
-        ack._msg = why.as_char_ptr();
+        // The last byte stays a NUL.
+        let room = ack._msg_buf.len() - 1;
+
+        ack._msg_buf.fill(0);
+        for (to, from) in ack._msg_buf[..room].iter_mut().zip(why.to_bytes()) {
+            // CAST: The same byte.
+            *to = *from as c_char;
+        }
+        ack._msg = ack._msg_buf.as_ptr();
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the kernel sends: replies, events and the parts of dumps.
+//! What the kernel sends: events and the parts of dumps.
 
 use super::attribute;
 use core::{
@@ -197,59 +197,6 @@ impl Drop for Draft {
     }
 }
 
-/// The right to answer a command. Without an answer, the caller gets an ACK if it asked for one.
-///
-/// # Invariants
-///
-/// `info` is valid for `'a`, and that of a request in the initial network namespace.
-pub(crate) struct Reply<'a> {
-    info: *const bindings::genl_info,
-    _info: PhantomData<&'a bindings::genl_info>,
-}
-
-impl Reply<'_> {
-    /// Wraps what an operation gets.
-    ///
-    /// # Safety
-    ///
-    /// `info` must be valid for the lifetime of the new instance, and that of a request in the
-    /// initial network namespace.
-    pub(super) unsafe fn new(info: *const bindings::genl_info) -> Self {
-        // INVARIANT: By the requirements of this function.
-        Self {
-            info,
-            _info: PhantomData,
-        }
-    }
-
-    /// Answers, with up to a page of attributes. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// - `EAGAIN`: the caller has too much to read already.
-    /// - `EMSGSIZE`, `ENOMEM`, and what `fill` gives.
-    pub(crate) fn send(self, fill: impl FnOnce(&mut Message<'_>) -> Result) -> Result {
-        // SAFETY: By the type invariants.
-        let address = unsafe { Address::of(self.info) };
-        // SAFETY: The family of a request is registered.
-        let draft = unsafe { Draft::new(&address, fill) }?;
-
-        // SAFETY:
-        // - The initial network namespace and its socket are always there.
-        // - The function takes the buffer over.
-        let result = unsafe {
-            bindings::netlink_unicast(
-                bindings::init_net.genl_sock,
-                draft.into_raw(),
-                address.portid,
-                bindings::MSG_DONTWAIT as c_int,
-            )
-        };
-
-        to_result(result.min(0))
-    }
-}
-
 /// The part of a dump that the next `recvmsg()` gets.
 ///
 /// # Invariants
@@ -291,8 +238,9 @@ impl Part<'_> {
         unsafe { Address::of(self.info).put(self.skb, bindings::NLM_F_MULTI, fill) }
     }
 
-    /// Tells the caller `why` (extended ACK), and returns `error` for the dump to fail with.
-    pub(crate) fn refuse(&self, why: &'static CStr, error: Error) -> Error {
+    /// Tells the caller `why` (extended ACK), at most 79 bytes of it, and returns `error` for the
+    /// dump to fail with.
+    pub(crate) fn refuse(&self, why: &CStr, error: Error) -> Error {
         // SAFETY: By the type invariants.
         unsafe { attribute::refuse(self.info, why) };
         error

@@ -7,10 +7,7 @@ use super::{
         Policy,
         Request, //
     },
-    message::{
-        Part,
-        Reply, //
-    },
+    message::Part, //
 };
 use core::ptr::NonNull;
 use kernel::{
@@ -18,25 +15,6 @@ use kernel::{
     error::from_result,
     prelude::*, //
 };
-
-/// A command: one request, one answer.
-pub(crate) trait Command: 'static {
-    /// Its number.
-    const COMMAND: u8;
-
-    /// What the attributes of a request must look like. Index 0 is none: [`Policy::REJECT`].
-    const POLICY: &'static [Policy];
-
-    /// Runs the command, in the `sendmsg()` of the caller.
-    ///
-    /// Meanwhile no family of the whole system can be registered or unregistered, and while
-    /// somebody waits for that, no request is served: it must not take long.
-    ///
-    /// # Errors
-    ///
-    /// Those of the command. The caller gets them instead of an ACK.
-    fn run(request: &Request<'_>, reply: Reply<'_>) -> Result;
-}
 
 /// Whether a dump is over.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,7 +36,10 @@ pub(crate) trait Dump: Send + Sized + 'static {
     /// What the attributes of a request must look like. Index 0 is none: [`Policy::REJECT`].
     const POLICY: &'static [Policy];
 
-    /// Begins a dump, in the `sendmsg()` of the caller. It must not take long, as [`Command::run`].
+    /// Begins a dump, in the `sendmsg()` of the caller.
+    ///
+    /// Meanwhile no family of the whole system can be registered or unregistered, and while
+    /// somebody waits for that, no request is served: it must not take long.
     ///
     /// # Errors
     ///
@@ -81,7 +62,7 @@ pub(crate) trait Dump: Send + Sized + 'static {
     fn next(&mut self, part: &mut Part<'_>) -> Result<Progress>;
 }
 
-/// A [`Command`] or a [`Dump`] of a [`Family`](super::Family).
+/// A [`Dump`] of a [`Family`](super::Family).
 #[repr(transparent)]
 pub(crate) struct Operation(bindings::genl_split_ops);
 
@@ -89,54 +70,27 @@ pub(crate) struct Operation(bindings::genl_split_ops);
 unsafe impl Sync for Operation {}
 
 impl Operation {
-    /// The operation that is a command. To be called at build time.
-    pub(crate) const fn command<C: Command>() -> Self {
-        let mut operation = Self::new(C::COMMAND, C::POLICY, bindings::GENL_CMD_CAP_DO);
-
-        operation.0.__bindgen_anon_1.__bindgen_anon_1.doit = Some(run::<C>);
-        operation
-    }
-
     /// The operation that is a dump. To be called at build time.
     pub(crate) const fn dump<D: Dump>() -> Self {
-        let mut operation = Self::new(D::COMMAND, D::POLICY, bindings::GENL_CMD_CAP_DUMP);
+        assert!(!D::POLICY.is_empty(), "no policy for index 0");
+        let mut operation = bindings::genl_split_ops {
+            policy: D::POLICY.as_ptr().cast(),
+            // CAST: Attributes have 14 bits.
+            maxattr: D::POLICY.len() as u32 - 1,
+            cmd: D::COMMAND,
+            // CAST: They are below 32.
+            flags: (bindings::GENL_ADMIN_PERM | bindings::GENL_CMD_CAP_DUMP) as u8,
+            ..pin_init::zeroed()
+        };
 
-        operation.0.__bindgen_anon_1.__bindgen_anon_2 =
+        operation.__bindgen_anon_1.__bindgen_anon_2 =
             bindings::genl_split_ops__bindgen_ty_1__bindgen_ty_2 {
                 start: Some(start::<D>),
                 dumpit: Some(next::<D>),
                 done: Some(done::<D>),
             };
-        operation
+        Self(operation)
     }
-
-    const fn new(command: u8, policy: &'static [Policy], capability: u32) -> Self {
-        assert!(!policy.is_empty(), "no policy for index 0");
-        Self(bindings::genl_split_ops {
-            policy: policy.as_ptr().cast(),
-            // CAST: Attributes have 14 bits.
-            maxattr: policy.len() as u32 - 1,
-            cmd: command,
-            // CAST: They are below 32.
-            flags: (bindings::GENL_ADMIN_PERM | capability) as u8,
-            ..pin_init::zeroed()
-        })
-    }
-}
-
-/// # Safety
-///
-/// `info` must be that of a request for `C`.
-unsafe extern "C" fn run<C: Command>(
-    _skb: *mut bindings::sk_buff,
-    info: *mut bindings::genl_info,
-) -> c_int {
-    // SAFETY: By the requirements of this function; the attributes were parsed with this policy.
-    let request = unsafe { Request::new(info, C::POLICY) };
-    // SAFETY: By the requirements of this function; the family is only in that namespace.
-    let reply = unsafe { Reply::new(info) };
-
-    from_result(|| C::run(&request, reply).map(|()| 0))
 }
 
 /// A dump that runs, in a box whose address is in the context of the C callback.

@@ -2,11 +2,10 @@
 
 //! A generic netlink family, for `client.py`.
 //!
-//! Attributes: 1 and 2 are numbers, 3 is a string, 4 and 5 are bytes.
+//! Attributes: 1 and 2 are numbers, 3 is a string, 4 are bytes.
 
 use crate::{
     kapi::netlink::{
-        Command,
         Dump,
         Family,
         Group,
@@ -15,7 +14,6 @@ use crate::{
         Policy,
         Progress,
         Registration,
-        Reply,
         Request, //
     },
     ktap::Ktap,
@@ -23,7 +21,11 @@ use crate::{
 };
 use kernel::prelude::*;
 
-static OPERATIONS: [Operation; 2] = [Operation::command::<Echo>(), Operation::dump::<Count>()];
+/// More than fits into an extended ACK.
+const LONG: &CStr =
+    c"thirteen: whoever counts down to it is told that it brings ill luck, but only in part";
+
+static OPERATIONS: [Operation; 2] = [Operation::dump::<Echo>(), Operation::dump::<Count>()];
 static GROUPS: [Group; 1] = [Group::new(c"events")];
 pub(crate) static FAMILY: Family =
     Family::new::<LocalModule>(c"kapi_test", 1, &OPERATIONS, &GROUPS);
@@ -41,40 +43,55 @@ pub(crate) fn test(ktap: &mut Ktap, registration: &Registration) {
 }
 
 /// Sends the attributes of the request back, the number also as `uint` in 6.
-struct Echo;
+struct Echo {
+    number: u32,
+    bits: Option<u32>,
+    string: KVec<u8>,
+    bytes: KVec<u8>,
+}
 
-impl Command for Echo {
+fn copy(from: &[u8]) -> Result<KVec<u8>> {
+    let mut to = KVec::with_capacity(from.len(), GFP_KERNEL)?;
+    to.extend_from_slice(from, GFP_KERNEL)?;
+    Ok(to)
+}
+
+impl Dump for Echo {
     const COMMAND: u8 = 1;
     const POLICY: &'static [Policy] = &[
         Policy::REJECT,
-        Policy::U32,
+        Policy::max(i16::MAX),
         Policy::mask(0xff),
         Policy::string(8),
-        Policy::bytes(5),
         Policy::exact(32),
     ];
 
-    fn run(request: &Request<'_>, reply: Reply<'_>) -> Result {
+    fn start(request: &Request<'_>) -> Result<Self> {
         let number = request
             .u32(1)
             .ok_or_else(|| request.refuse(c"which number?", EINVAL))?;
-
-        reply.send(|message| {
-            message.put_u32(1, number)?;
-            if let Some(number) = request.u32(2) {
-                message.put_u32(2, number)?;
-            }
-            if let Some(string) = request.string(3) {
-                message.put_string(3, string)?;
-            }
-            for attribute in [4, 5] {
-                if let Some(bytes) = request.bytes(attribute) {
-                    // CAST: One of the two.
-                    message.put(attribute as u16, bytes)?;
-                }
-            }
-            message.put_uint(6, u64::from(number) << 16)
+        Ok(Self {
+            number,
+            bits: request.u32(2),
+            string: copy(request.string(3).unwrap_or(c"").to_bytes_with_nul())?,
+            bytes: copy(request.bytes(4).unwrap_or_default())?,
         })
+    }
+
+    fn first(&mut self, part: &mut Part<'_>) -> Result {
+        part.message(|message| {
+            message.put_u32(1, self.number)?;
+            if let Some(bits) = self.bits {
+                message.put_u32(2, bits)?;
+            }
+            message.put(3, &self.string)?;
+            message.put(4, &self.bytes)?;
+            message.put_uint(6, u64::from(self.number) << 18)
+        })
+    }
+
+    fn next(&mut self, _part: &mut Part<'_>) -> Result<Progress> {
+        Ok(Progress::Done)
     }
 }
 
@@ -83,7 +100,7 @@ struct Count(u32);
 
 impl Dump for Count {
     const COMMAND: u8 = 2;
-    const POLICY: &'static [Policy] = &[Policy::REJECT, Policy::U32];
+    const POLICY: &'static [Policy] = &[Policy::REJECT, Policy::max(500)];
 
     fn start(request: &Request<'_>) -> Result<Self> {
         request.u32(1).map(Self).ok_or(EINVAL)
@@ -96,7 +113,7 @@ impl Dump for Count {
     fn next(&mut self, part: &mut Part<'_>) -> Result<Progress> {
         while self.0 > 0 {
             if self.0 == 13 {
-                return Err(part.refuse(c"thirteen", EDOM));
+                return Err(part.refuse(LONG, EDOM));
             }
             match part.message(|message| {
                 message.put_u32(1, self.0)?;
