@@ -353,6 +353,7 @@ fn run(dev: &ClassDevice<Issei>) {
     sysfs::announce(dev);
 }
 
+#[inline(never)]
 fn authenticate(dev: &ClassDevice<Issei>, link: u32) {
     let floor = {
         let state = dev.spdm.state.lock();
@@ -404,6 +405,7 @@ fn record(dev: &ClassDevice<Issei>, outcome: Outcome) {
     sysfs::announce(dev);
 }
 
+#[inline(never)]
 fn serve(dev: &ClassDevice<Issei>, order: &Order) {
     sysfs::begin_log(dev);
     let found = sequence(dev, Ask::Measurements(order.nonce, order.slot));

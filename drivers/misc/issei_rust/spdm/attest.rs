@@ -159,18 +159,7 @@ type Talk<'a, 'p> = Dialogue<'a, Kernel, KVVec<u8>, Recorder, Port<'p>>;
 ///
 /// What went wrong.
 pub(super) fn run(port: &mut Port<'_>, ask: Ask) -> Result<Findings, Trouble> {
-    let limit = u32::try_from(port.limit()).unwrap_or(u32::MAX);
-    let mut config = Config::new(limit, MESSAGE_MAX.max(limit));
-    if let Ask::Everything(floor) = ask {
-        config.floor = floor;
-    }
-    let buffers = Buffers {
-        vca: zeroed(VCA_MAX, GFP_KERNEL)?,
-        message: zeroed(Buffers::<KVVec<u8>>::message_size(&config), GFP_KERNEL)?,
-        chain: zeroed(CHAIN_MAX, GFP_KERNEL)?,
-    };
-    let requester = Requester::new(Kernel, Recorder::new(), config, buffers)?;
-    let mut requester: KBox<Own> = KBox::new(requester, GFP_KERNEL).map_err(Error::from)?;
+    let mut requester = requester(port.limit(), ask)?;
     let mut talk = Dialogue {
         requester: &mut *requester,
         transport: port,
@@ -182,6 +171,25 @@ pub(super) fn run(port: &mut Port<'_>, ask: Ask) -> Result<Findings, Trouble> {
         }
     }
     sequence(&mut talk, ask)
+}
+
+/// A requester for messages of this many bytes.
+///
+/// Not inlined: what it takes on the stack must be gone before the dialogue begins.
+#[inline(never)]
+fn requester(limit: usize, ask: Ask) -> Result<KBox<Own>, Trouble> {
+    let limit = u32::try_from(limit).unwrap_or(u32::MAX);
+    let mut config = Config::new(limit, MESSAGE_MAX.max(limit));
+    if let Ask::Everything(floor) = ask {
+        config.floor = floor;
+    }
+    let buffers = Buffers {
+        vca: zeroed(VCA_MAX, GFP_KERNEL)?,
+        message: zeroed(Buffers::<KVVec<u8>>::message_size(&config), GFP_KERNEL)?,
+        chain: zeroed(CHAIN_MAX, GFP_KERNEL)?,
+    };
+    let requester = Requester::new(Kernel, Recorder::new(), config, buffers)?;
+    Ok(KBox::new(requester, GFP_KERNEL).map_err(Error::from)?)
 }
 
 fn sequence(talk: &mut Talk<'_, '_>, ask: Ask) -> Result<Findings, Trouble> {

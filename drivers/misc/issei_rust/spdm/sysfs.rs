@@ -344,6 +344,9 @@ fn complain(dev: &ClassDevice<Issei>, what: &str, result: Result) {
 }
 
 /// Tells of news: in the kernel log, by an event, and by netlink. May sleep.
+///
+/// Not inlined: what it takes on the stack must not be there while the agent is at work.
+#[inline(never)]
 pub(super) fn announce(dev: &ClassDevice<Issei>) {
     let status = dev.spdm_status();
     {
