@@ -32,6 +32,10 @@ impl Files for Issei {
         File::ro(c"statistics", statistics),
         File::ro(c"clients", clients),
         File::ro(c"messages", messages),
+        File::ro(c"spdm.pcap", |dev, out| dev.spdm.capture.pcap(out)),
+        File::ro(c"spdm_statistics", |dev, out| {
+            dev.spdm.capture.statistics(out)
+        }),
         File::wo(c"reset", |dev, text| match text.trim_ascii() {
             b"1" => dev.request_reset(),
             _ => Err(EINVAL),

@@ -1,11 +1,277 @@
-use kernel::prelude::*;
-#[pin_data]
-pub(crate) struct Capture {}
-impl Capture {
-    pub(crate) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {})
+// SPDX-License-Identifier: GPL-2.0
+
+//! The agent's last messages as a file for dissectors, and counters of all.
+//!
+//! The file is a pcap savefile of link type 291, `LINKTYPE_MCTP`: each message is one MCTP packet,
+//! which it never was. That is what DMTF's spdm-dump reads. Sources: pcap-savefile(5), the list of
+//! link types of tcpdump.org, DMTF DSP0236 "MCTP packet fields", DSP0275.
+
+use core::array;
+use kernel::{
+    fmt::{
+        Result as Shown,
+        Write, //
+    },
+    new_mutex,
+    prelude::*,
+    sync::Mutex, //
+};
+
+use super::protocol::code::{
+    Code,
+    ErrorCode, //
+};
+use crate::kapi::{
+    clock,
+    debugfs::Output, //
+};
+
+/// How many bytes of the file are kept.
+const CAPACITY: usize = 256 << 10;
+
+/// How many bytes of a packet are kept. A message in one piece is half as long at most.
+const SNAPLEN: usize = 128 << 10;
+
+/// The header of the file: magic number of nanoseconds, version 2.4, no time zone, no accuracy,
+/// longest packet, link type.
+const FILE_HEADER: [u32; 6] = [0xa1b2_3c4d, 4 << 16 | 2, 0, 0, SNAPLEN as u32, 291];
+
+/// The header of a packet has four words: seconds, nanoseconds, length here, and as it was.
+const PACKET_HEADER: usize = 4 * size_of::<u32>();
+
+/// Bits of the last byte of an MCTP header: first and last packet of a message; of a request.
+const MCTP_WHOLE: u8 = 0xc0;
+const MCTP_TAG_OWNER: u8 = 0x08;
+/// The type of MCTP messages that are SPDM messages.
+const MCTP_SPDM: u8 = 5;
+
+const NS_PER_SEC: i64 = 1_000_000_000;
+
+/// Which way a message went. The MCTP addresses are made up.
+#[derive(Clone, Copy)]
+enum Direction {
+    Request,
+    Response,
+}
+
+impl Direction {
+    /// What precedes a message in its packet: version, destination, source, flags; type.
+    fn header(self) -> [u8; 5] {
+        match self {
+            Self::Request => [1, 9, 8, MCTP_WHOLE | MCTP_TAG_OWNER, MCTP_SPDM],
+            Self::Response => [1, 8, 9, MCTP_WHOLE, MCTP_SPDM],
+        }
     }
-    pub(crate) fn request(&self, _: &[u8]) {}
-    pub(crate) fn response(&self, _: &[u8]) {}
-    pub(crate) fn error(&self, _: Error) {}
+}
+
+/// The last packets, each with its header, as they stand in the file.
+struct Ring {
+    /// [`CAPACITY`] of them, or none yet.
+    bytes: KVVec<u8>,
+    start: usize,
+    length: usize,
+}
+
+impl Ring {
+    /// Adds a packet, in place of the oldest ones if need be.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOMEM`
+    fn push(&mut self, counters: &mut Counters, direction: Direction, message: &[u8]) -> Result {
+        self.bytes.resize(CAPACITY, 0, GFP_KERNEL)?;
+
+        let now = clock::realtime();
+        let header = direction.header();
+        let length = header.len() + message.len();
+        let kept = message.get(..SNAPLEN - header.len()).unwrap_or(message);
+        let captured = header.len() + kept.len();
+
+        while CAPACITY - self.length < PACKET_HEADER + captured {
+            self.pop();
+            counters.dropped += 1;
+        }
+        // CAST: Seconds are 32 bits in this format; a message is shorter than 4 GiB.
+        for word in [
+            (now / NS_PER_SEC) as u32,
+            (now % NS_PER_SEC) as u32,
+            captured as u32,
+            length as u32,
+        ] {
+            self.put(&word.to_ne_bytes());
+        }
+        self.put(&header);
+        self.put(kept);
+        Ok(())
+    }
+
+    /// Removes the oldest packet.
+    fn pop(&mut self) {
+        let at = self.start + 2 * size_of::<u32>();
+        let captured = u32::from_ne_bytes(array::from_fn(|i| self.bytes[(at + i) % CAPACITY]));
+        let length = PACKET_HEADER + captured as usize;
+
+        self.start = (self.start + length) % CAPACITY;
+        self.length -= length;
+    }
+
+    /// Adds bytes, for which there is room.
+    fn put(&mut self, bytes: &[u8]) {
+        let end = (self.start + self.length) % CAPACITY;
+        let (first, second) = bytes.split_at(bytes.len().min(CAPACITY - end));
+
+        self.bytes[end..][..first.len()].copy_from_slice(first);
+        self.bytes[..second.len()].copy_from_slice(second);
+        self.length += bytes.len();
+    }
+
+    /// The bytes, in two parts.
+    fn parts(&self) -> (&[u8], &[u8]) {
+        let first = self.length.min(self.bytes.len() - self.start);
+
+        (
+            &self.bytes[self.start..][..first],
+            &self.bytes[..self.length - first],
+        )
+    }
+}
+
+/// Counters since probe.
+#[derive(Zeroable)]
+struct Counters {
+    /// By the code of the message, but for responses with the code of a request.
+    messages: [u64; 256],
+    misdirected: u64,
+    /// ERROR, by the code of the error.
+    errors: [u64; 256],
+    /// Requests that got no response, by the number of the error; those of 0 have a higher one.
+    failures: [u64; 134],
+    /// Messages that were captured, but are not any more, or were not for want of memory.
+    dropped: u64,
+}
+
+impl Counters {
+    fn count(&mut self, direction: Direction, message: &[u8]) {
+        let [_, code, param1, ..] = *message else {
+            return;
+        };
+        if matches!(direction, Direction::Response) {
+            if code & 0x80 != 0 {
+                self.misdirected += 1;
+                return;
+            }
+            if Code(code) == Code::ERROR {
+                self.errors[usize::from(param1)] += 1;
+            }
+        }
+        self.messages[usize::from(code)] += 1;
+    }
+}
+
+struct State {
+    counters: Counters,
+    ring: Ring,
+}
+
+/// The messages between one agent and its engine. All functions run in process context.
+#[pin_data]
+pub(crate) struct Capture {
+    #[pin]
+    state: Mutex<State>,
+}
+
+impl Capture {
+    /// No messages yet. Memory for them comes with the first one.
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            state <- new_mutex!(
+                init!(State {
+                    counters <- pin_init::init_zeroed(),
+                    ring: Ring {
+                        bytes: KVVec::new(),
+                        start: 0,
+                        length: 0,
+                    },
+                }),
+                "issei:spdm_capture"
+            ),
+        })
+    }
+
+    /// A request is being sent.
+    pub(crate) fn request(&self, message: &[u8]) {
+        self.message(Direction::Request, message);
+    }
+
+    /// A response was received.
+    pub(crate) fn response(&self, message: &[u8]) {
+        self.message(Direction::Response, message);
+    }
+
+    fn message(&self, direction: Direction, message: &[u8]) {
+        let mut state = self.state.lock();
+        let State { counters, ring } = &mut *state;
+
+        counters.count(direction, message);
+        if ring.push(counters, direction, message).is_err() {
+            counters.dropped += 1;
+        }
+    }
+
+    /// A request could not be sent, or no response came.
+    pub(crate) fn error(&self, error: Error) {
+        let failures = &mut self.state.lock().counters.failures;
+        let number = usize::try_from(-error.to_errno()).unwrap_or(0);
+
+        failures[if number < failures.len() { number } else { 0 }] += 1;
+    }
+
+    /// Writes the file.
+    pub(crate) fn pcap(&self, out: &mut Output<'_>) -> Shown {
+        let state = self.state.lock();
+        let (first, second) = state.ring.parts();
+
+        for word in FILE_HEADER {
+            out.bytes(&word.to_ne_bytes())?;
+        }
+        out.bytes(first)?;
+        out.bytes(second)
+    }
+
+    /// Writes the counters that are not zero, one name and value in a line.
+    pub(crate) fn statistics(&self, out: &mut Output<'_>) -> Shown {
+        let state = self.state.lock();
+        let counters = &state.counters;
+
+        for (code, count) in (0..=u8::MAX).zip(&counters.messages) {
+            match Code(code).name() {
+                _ if *count == 0 => {}
+                Some(name) => writeln!(out, "{name} {count}")?,
+                None => writeln!(out, "message_{code:#04x} {count}")?,
+            }
+        }
+        for (code, count) in (0..=u8::MAX).zip(&counters.errors) {
+            match ErrorCode(code).name() {
+                _ if *count == 0 => {}
+                Some(name) => writeln!(out, "ERROR_{name} {count}")?,
+                None => writeln!(out, "ERROR_{code:#04x} {count}")?,
+            }
+        }
+        for (number, count) in (0..).zip(&counters.failures) {
+            match number {
+                _ if *count == 0 => {}
+                0 => writeln!(out, "other_error {count}")?,
+                _ => writeln!(out, "{:?} {count}", Error::from_errno(-number))?,
+            }
+        }
+        for (name, count) in [
+            ("misdirected", counters.misdirected),
+            ("dropped", counters.dropped),
+        ] {
+            if count > 0 {
+                writeln!(out, "{name} {count}")?;
+            }
+        }
+        Ok(())
+    }
 }
