@@ -67,16 +67,20 @@ fn checked(der: Vec<u8>) -> Result<Vec<u8>, String> {
 fn of_pem(text: &str) -> Result<Vec<Vec<u8>>, String> {
     let mut roots = Vec::new();
     let mut rest = text;
-    while let Some(start) = rest.find(PEM) {
-        let block = &rest[start..];
+    while let Some((_, block)) = rest
+        .find(PEM)
+        .and_then(|start| rest.split_at_checked(start))
+    {
         let end = block.find(PEM_END).ok_or("it is cut short")?;
-        let line = block[end..].find('\n').unwrap_or(block.len() - end);
-        let (label, der) = pem::decode_vec(&block.as_bytes()[..end + line])
-            .map_err(|error| format!("PEM: {error}"))?;
+        let line = block.get(end..).and_then(|block| block.find('\n'));
+        let end = line.map_or(block.len(), |line| end + line);
+        let (block, after) = block.split_at_checked(end).ok_or("it is cut short")?;
+        let (label, der) =
+            pem::decode_vec(block.as_bytes()).map_err(|why| format!("PEM: {why}"))?;
         if label == "CERTIFICATE" {
             roots.push(der);
         }
-        rest = &block[end + line..];
+        rest = after;
     }
     Ok(roots)
 }

@@ -14,12 +14,14 @@ use ::spdm::signing::Purpose;
 use ::spdm::transcript::{Sink, VCA_MAX};
 use ::spdm::transport::{Dialogue, Transport};
 use ::spdm::version::Version;
+use der::DateTime;
 use heci_model::clients;
 use heci_model::device::Device;
 use heci_model::faults::Fault;
 use heci_model::settings::Settings;
 use heci_model::spdm;
 use heci_model::trace::Trace;
+use isseictl::evidence::description::{self, Occasion};
 use isseictl::evidence::Evidence;
 use isseictl::nonce::Nonce;
 use isseictl::roots::Root;
@@ -232,4 +234,17 @@ pub(crate) fn recorded(name: &str) -> (Evidence, Nonce, Root) {
         chains: [(0, chain)].into(),
     };
     (evidence, nonce, root)
+}
+
+/// The occasion on which evidence of tests is collected.
+pub(crate) fn occasion() -> Occasion {
+    Occasion {
+        device: description::Device {
+            name: "issei0".into(),
+            pci_id: Some("8086:a85d".into()),
+            firmware_version: None,
+        },
+        generation: 3,
+        now: DateTime::new(2026, 11, 1, 0, 0, 0).expect("a date"),
+    }
 }
