@@ -20,6 +20,7 @@ pub(crate) mod hash;
 pub(crate) mod irq;
 pub(crate) mod keyring;
 pub(crate) mod kobject;
+pub(crate) mod netlink;
 pub(crate) mod param;
 pub(crate) mod pci;
 pub(crate) mod poll;

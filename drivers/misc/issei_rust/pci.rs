@@ -37,6 +37,7 @@ use crate::{
         global,
         irq::request_msi,
         keyring::Keyring,
+        netlink,
         pci::{
             enable,
             Adapter,
@@ -59,7 +60,7 @@ use crate::{
     MODULE_NAME, //
 };
 
-static CLASS: Class<Issei> = Class::new(c"issei");
+pub(crate) static CLASS: Class<Issei> = Class::new(c"issei");
 
 type Device = ARef<ClassDevice<Issei>>;
 
@@ -237,6 +238,9 @@ pub(crate) struct IsseiModule {
     /// Dropped first: unbinds all devices.
     #[pin]
     _driver: Registration<Adapter<IsseiDriver>>,
+    /// Goes when no agent is left that could have a result to tell, and before the class in which a
+    /// dump looks for its device. No dump can run by then: one holds a reference to the module.
+    _netlink: global::Registration<netlink::Registration>,
     _keyring: global::Registration<Keyring>,
     _class: class::Registration<Issei>,
 }
@@ -252,6 +256,7 @@ impl InPlaceModule for IsseiModule {
                 }
             })?,
             _keyring: spdm::keys::create()?,
+            _netlink: spdm::netlink::register()?,
             _driver <- Registration::new(MODULE_NAME, module),
         })
     }

@@ -6,7 +6,7 @@
 //! The way of a sequence: a work item ([`agent`]) opens a [`transport`] to the firmware's SPDM
 //! client, [`attest`] holds the dialogue of [`protocol`] over it with the kernel's [`crypto`], and
 //! what comes of it is put into the [`log`], compared with the [`keys`] and with what was before
-//! ([`state`]), and shown to users ([`sysfs`]).
+//! ([`state`]), and shown to users ([`sysfs`], [`netlink`]).
 //!
 //! The engine has one SPDM client, and that has one connection. The agent and programs share it:
 //! who has it, keeps it until the sequence or the connection ends ([`crate::clients`]).
@@ -24,6 +24,7 @@ pub(crate) mod evidence;
 mod jobs;
 pub(crate) mod keys;
 mod log;
+pub(crate) mod netlink;
 mod policy;
 mod state;
 pub(crate) mod sysfs;

@@ -12,6 +12,7 @@ use super::{
     collect,
     evidence::Evidence,
     Failure,
+    Status,
     Verdict, //
 };
 use crate::{
@@ -40,6 +41,7 @@ use crate::{
     LocalModule, //
 };
 use kernel::{
+    device,
     prelude::*,
     sync::{
         aref::ARef,
@@ -61,12 +63,8 @@ const ALL_TYPES: u32 = (1 << (TYPE_MEASUREMENTS + 1)) - 1;
 
 static OPERATIONS: [Operation; 1] = [Operation::dump::<Read>()];
 static GROUPS: [Group; 1] = [Group::new(c"results")];
-static FAMILY: Family = Family::new::<LocalModule>(
-    c"issei-evidence",
-    FAMILY_VERSION,
-    &OPERATIONS,
-    &GROUPS,
-);
+static FAMILY: Family =
+    Family::new::<LocalModule>(c"issei-evidence", FAMILY_VERSION, &OPERATIONS, &GROUPS);
 static REGISTERED: Global<netlink::Registration> = Global::new();
 
 /// Registers the family, until what this returns is dropped. May sleep.
@@ -79,25 +77,27 @@ pub(crate) fn register() -> Result<global::Registration<netlink::Registration>> 
     REGISTERED.register(FAMILY.register()?)
 }
 
-/// Tells programs that listen the result that the agent of a device has come to. May sleep.
-pub(crate) fn announce(dev: &ClassDevice<Issei>) {
+/// Tells programs that listen what the agent of a device has come to. May sleep.
+pub(super) fn announce(dev: &ClassDevice<Issei>, status: &Status) {
     let Some(family) = REGISTERED.get() else {
         return;
     };
     if !family.has_listeners(RESULTS) {
         return;
     }
-    match family.multicast(RESULTS, CMD_RESULT, |message| put_result(message, dev)) {
+    match family.multicast(RESULTS, CMD_RESULT, |message| {
+        put_result(message, dev, status)
+    }) {
         // Who listened has gone, or knows that it has missed something.
         Ok(()) | Err(ESRCH | ENOBUFS) => {}
         Err(error) => dev_warn!(dev, "SPDM: a result was not announced: {error:?}\n"),
     }
 }
 
-fn put_result(message: &mut Message<'_>, dev: &ClassDevice<Issei>) -> Result {
-    let status = dev.spdm_status();
+fn put_result(message: &mut Message<'_>, dev: &ClassDevice<Issei>, status: &Status) -> Result {
+    let (log_head, log_count) = dev.spdm.published.lock().log();
 
-    message.put_string(A_DEV_NAME, dev.name())?;
+    message.put_string(A_DEV_NAME, name(dev))?;
     message.put_u32(A_GENERATION, status.generation)?;
     message.put_string(A_STATE, status.state.as_c_str())?;
     for (attribute, finding) in [
@@ -111,8 +111,13 @@ fn put_result(message: &mut Message<'_>, dev: &ClassDevice<Issei>) -> Result {
     if let Some(digest) = &status.digest {
         message.put(A_DIGEST, digest)?;
     }
-    message.put(A_LOG_HEAD, &status.log_head)?;
-    message.put_uint(A_LOG_COUNT, status.log_count)
+    message.put(A_LOG_HEAD, &log_head)?;
+    message.put_uint(A_LOG_COUNT, log_count)
+}
+
+fn name(dev: &ClassDevice<Issei>) -> &CStr {
+    let dev: &device::Device = dev.as_ref();
+    dev.name()
 }
 
 fn verdict(verdict: Verdict) -> u32 {
@@ -202,7 +207,10 @@ impl Dump for Read {
                 return Err(request.refuse(c"a slot can be chosen only with a nonce", EINVAL))
             }
             None => Source::memory(dev.spdm.current().ok_or_else(|| {
-                request.refuse(c"no evidence yet: ask with a nonce, or see spdm/state", ENODATA)
+                request.refuse(
+                    c"no evidence yet: ask with a nonce, or see spdm/state",
+                    ENODATA,
+                )
             })?),
         };
         Ok(Self {
@@ -220,7 +228,7 @@ impl Dump for Read {
             Source::Memory { evidence, .. } => evidence.generation(),
         };
         part.message(|message| {
-            message.put_string(A_DEV_NAME, self.dev.name())?;
+            message.put_string(A_DEV_NAME, name(&self.dev))?;
             message.put_u32(A_GENERATION, generation)?;
             message.put_string(A_STATE, status.state.as_c_str())
         })
@@ -243,7 +251,7 @@ impl Read {
     fn fail(&self, part: &mut Part<'_>, failure: &Failure) -> Error {
         let reason = failure.sentence.as_c_str();
         let told = part.message(|message| {
-            message.put_string(A_DEV_NAME, self.dev.name())?;
+            message.put_string(A_DEV_NAME, name(&self.dev))?;
             message.put_string(A_STATE, reason)
         });
         match told {
@@ -264,7 +272,10 @@ impl Read {
         };
         while *kind <= TYPE_MEASUREMENTS {
             let wanted = self.mask.checked_shr(*kind).unwrap_or(0) & 1 != 0;
-            let object = evidence.object(*kind).filter(|_| wanted).unwrap_or_default();
+            let object = evidence
+                .object(*kind)
+                .filter(|_| wanted)
+                .unwrap_or_default();
             let rest = object.get(*offset..).unwrap_or_default();
             if rest.is_empty() {
                 *kind = kind.saturating_add(1);
@@ -276,7 +287,7 @@ impl Read {
                 false => rest.len().min(FRAGMENT),
             };
             let put = part.message(|message| {
-                message.put_string(A_DEV_NAME, self.dev.name())?;
+                message.put_string(A_DEV_NAME, name(&self.dev))?;
                 message.put_u32(A_TYPE, *kind)?;
                 message.put_u32(A_GENERATION, evidence.generation())?;
                 message.put_u32(A_SLOT, evidence.slot().into())?;

@@ -13,6 +13,7 @@ use super::{
         Log,
         Signature, //
     },
+    netlink,
     policy::{
         Policy,
         Sha256, //
@@ -238,6 +239,11 @@ impl Published {
         }
     }
 
+    /// The head of the log, and how many entries were ever made in it.
+    pub(super) fn log(&self) -> (Sha256, u64) {
+        (*self.log.head(), self.log.count())
+    }
+
     /// There is something to tell.
     pub(super) fn tell(&mut self) {
         self.news = true;
@@ -376,6 +382,7 @@ pub(super) fn announce(dev: &ClassDevice<Issei>) {
         Ok(()) | Err(ENODEV) => {}
         Err(error) => dev_err!(dev, "event lost: {error:?}\n"),
     }
+    netlink::announce(dev, &status);
 }
 
 /// That the link is lost has a line already, and that a feature is absent needs none.
