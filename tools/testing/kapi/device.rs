@@ -2,31 +2,34 @@
 
 //! A device of a class of its own, with files in sysfs and debugfs for `files.py`.
 
-use crate::kapi::{
-    attribute::{
-        Attribute,
-        Attributes, //
-    },
-    blob::{
-        Blob,
-        Directory, //
-    },
-    capability,
-    chardev::{
-        CharDevice,
-        ClassDevice,
-        Registration, //
-    },
-    class::Class,
-    debugfs,
-    kobject::{
-        Link,
-        Object,
-        Subdirectory, //
-    },
-    poll::{
-        PollEvents,
-        PollTable, //
+use crate::{
+    capture::Capture,
+    kapi::{
+        attribute::{
+            Attribute,
+            Attributes, //
+        },
+        blob::{
+            Blob,
+            Directory, //
+        },
+        capability,
+        chardev::{
+            CharDevice,
+            ClassDevice,
+            Registration, //
+        },
+        class::Class,
+        debugfs,
+        kobject::{
+            Link,
+            Object,
+            Subdirectory, //
+        },
+        poll::{
+            PollEvents,
+            PollTable, //
+        }, //
     }, //
 };
 use core::str;
@@ -101,6 +104,8 @@ impl Files {
 pub(crate) struct Tested {
     number: Atomic<u32>,
     #[pin]
+    capture: Capture,
+    #[pin]
     pub(crate) files: Mutex<Option<Files>>,
 }
 
@@ -110,6 +115,7 @@ impl Tested {
             &CLASS,
             try_pin_init!(Self {
                 number: Atomic::new(7),
+                capture <- Capture::new(),
                 files <- new_mutex!(None, "kapi_test:files"),
             }? Error),
         )
@@ -197,7 +203,7 @@ impl CharDevice for Tested {
         Err(EROFS)
     }
 
-    fn ioctl(_: ArcBorrow<'_, File>, _: u32, _: usize) -> Result<isize> {
+    fn ioctl(_: ArcBorrow<'_, File>, _: bool, _: u32, _: usize) -> Result<isize> {
         Err(ENOTTY)
     }
 
@@ -241,11 +247,48 @@ impl debugfs::Files for Tested {
         debugfs::File::ro(c"number", |dev, out| {
             writeln!(out, "{}", dev.number.load(Relaxed))
         }),
+        debugfs::File::ro(c"pcap", |dev, out| dev.capture.pcap(out)),
+        debugfs::File::ro(c"statistics", |dev, out| dev.capture.statistics(out)),
+        debugfs::File::wo(c"say", say),
         debugfs::File::wo(c"set", |dev, text| {
             dev.number.store(number(text)?, Relaxed);
             Ok(())
         }),
     ];
+}
+
+/// Captures a message, or an error: of the kind, with the number, with the parameter, so long.
+fn say(dev: &Tested, text: &[u8]) -> Result {
+    let text = str::from_utf8(text).map_err(|_| EINVAL)?;
+    let mut words = text.split_ascii_whitespace();
+    let kind = words.next().ok_or(EINVAL)?;
+    let mut numbers = words.map(|word| word.parse::<usize>().map_err(|_| EINVAL));
+    let mut next = || numbers.next().ok_or(EINVAL)?;
+    let code = next()?;
+
+    if kind == "!" {
+        dev.capture.error(Error::from_errno(-i32::try_from(code)?));
+        return Ok(());
+    }
+    let param1 = next()?;
+    let mut message = KVVec::with_capacity(next()?, GFP_KERNEL)?;
+
+    for i in 0..message.capacity() {
+        let byte = match i {
+            0 => 0x12,
+            1 => code,
+            2 => param1,
+            _ => i,
+        };
+        // CAST: The rest is not wanted.
+        message.push_within_capacity(byte as u8)?;
+    }
+    match kind {
+        ">" => dev.capture.request(&message),
+        "<" => dev.capture.response(&message),
+        _ => return Err(EINVAL),
+    }
+    Ok(())
 }
 
 /// A registered device.

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tests the files of kapi_test (device.rs) and its parameter, loads and unloads it, and prints TAP."""
+"""Tests the files of kapi_test (device.rs), the driver's capture of messages (of which that has one),
+and the module's parameter; prints TAP."""
 
 import errno
 import os
@@ -8,6 +9,7 @@ import random
 import select
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import time
@@ -179,6 +181,70 @@ def debugfs():
            and read(DEBUG + "/number") == b"99\n" and write(DEBUG + "/set", "x") == errno.EINVAL)
 
 
+def say(*words):
+    write(DEBUG + "/say", " ".join(str(word) for word in words))
+
+
+def message(code, param1, size):
+    return bytes([0x12, code, param1, *(i & 0xFF for i in range(3, size))])[:size]
+
+
+def packets():
+    """The header of the capture file, and its packets."""
+    file = read(DEBUG + "/pcap")
+    header, at, found = struct.unpack_from("<IHHiIII", file), 24, []
+    while at < len(file):
+        seconds, nanoseconds, kept, length = struct.unpack_from("<4I", file, at)
+        data = file[at + 16:at + 16 + kept]
+        found.append((seconds + nanoseconds / 1e9, length, data))
+        at += 16 + kept
+    return header, found if at == len(file) else None
+
+
+def capture():
+    result("an empty capture", packets() == ((0xA1B23C4D, 2, 4, 0, 0, 128 << 10, 291), [])
+           and read(DEBUG + "/statistics") == b"")
+    before = time.time()
+    request, response = message(0x84, 0, 4), message(0x04, 0, 20)
+    say(">", 0x84, 0, 4)
+    say("<", 0x04, 0, 20)
+    header, found = packets()
+    times = [at for at, _, _ in found]
+    result("a request and a response", [(size, data) for _, size, data in found] == [
+        (9, bytes([1, 9, 8, 0xC8, 5]) + request), (25, bytes([1, 8, 9, 0xC0, 5]) + response)])
+    result("they have their time", header[0] == 0xA1B23C4D and times == sorted(times)
+           and before - 1 < times[0] and times[1] < time.time() + 1)
+    for code, param1 in ((0x7F, 3), (0x7F, 3), (0x7F, 0x20), (0x84, 0), (0x20, 0)):
+        say("<", code, param1, 4)
+    say("<", 0x7F, 3, 2)
+    for number in (110, 110, 107, 524):
+        say("!", number)
+    result("counters", read(DEBUG + "/statistics").decode() == (
+        "VERSION 1\nmessage_0x20 1\nERROR 3\nGET_VERSION 1\nERROR_Busy 2\nERROR_0x20 1\n"
+        "other_error 1\nENOTCONN 1\nETIMEDOUT 2\nmisdirected 1\n"))
+    # However the messages lie in the ring: all that are there are the last ones, and whole.
+    random.seed(2)
+    sizes, right = [], True
+    for _ in range(300):
+        sizes.append(random.choice((2, 3, 4, 37, 1000, 4096, 30000, 65536)))
+        say(">", 0xE0, 1, sizes[-1])
+        _, found = packets()
+        kept = sizes[-len(found):]
+        fresh = found[-len(kept):]
+        right &= [(size, data[5:]) for _, size, data in fresh] == [
+            (size + 5, message(0xE0, 1, size)) for size in kept]
+        total = sum(size + 21 for size in kept)
+        right &= len(found) > len(sizes) or 256 << 10 >= total > (256 << 10) - 65536 - 21
+    result("the last messages are kept, whole", right)
+    lost = f"dropped {len(sizes) + 8 - len(found)}\n"
+    result("the others are counted", read(DEBUG + "/statistics").decode().endswith(lost))
+    for size, kept in ((131067, 131067), (131068, 131067), (1 << 20, 131067)):
+        say("<", 0x60, 0, size)
+        _, found = packets()
+        result(f"{kept} bytes are kept of {size}", found[-1][1] == size + 5
+               and found[-1][2][5:] == message(0x60, 0, size)[:kept])
+
+
 def insmod(*parameters):
     """Whether the module was loaded, and what was said."""
     done = subprocess.run(["insmod", MODULE, *parameters], capture_output=True, text=True)
@@ -218,6 +284,7 @@ def main():
     attributes()
     device()
     debugfs()
+    capture()
     blobs()
     storm()
     unload()

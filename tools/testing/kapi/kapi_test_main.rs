@@ -10,6 +10,8 @@
 use kernel::prelude::*;
 
 mod adapter;
+#[path = "../../../drivers/misc/issei_rust/spdm/capture.rs"]
+mod capture;
 mod device;
 mod environment;
 mod family;
@@ -46,6 +48,8 @@ mod sleeper;
 #[path = "../../../rust/spdm/spdm.rs"]
 pub mod spdm;
 mod waits;
+
+use crate::spdm as protocol;
 
 use kapi::{
     class,
