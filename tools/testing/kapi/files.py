@@ -186,7 +186,8 @@ def say(*words):
 
 
 def message(code, param1, size):
-    return bytes([0x12, code, param1, *(i & 0xFF for i in range(3, size))])[:size]
+    tail = bytes(range(256)) * (size // 256 + 1)
+    return (bytes([0x12, code, param1]) + tail[3:])[:size]
 
 
 def packets():
@@ -225,7 +226,7 @@ def capture():
     # However the messages lie in the ring: all that are there are the last ones, and whole.
     random.seed(2)
     sizes, right = [], True
-    for _ in range(300):
+    for _ in range(100):
         sizes.append(random.choice((2, 3, 4, 37, 1000, 4096, 30000, 65536)))
         say(">", 0xE0, 1, sizes[-1])
         _, found = packets()

@@ -17,7 +17,7 @@ use crate::tap::Results;
 /// Where the module's source lies.
 pub(crate) const SOURCE: &str = "tools/testing/kapi";
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Builds the module and runs its tests.
 pub(crate) fn check(env: &Env, logs: &Path) -> Result<Results> {
