@@ -154,9 +154,11 @@ impl State {
         Ok(())
     }
 
-    /// Accepts nothing any more.
+    /// Accepts nothing any more, and forgets what was before: what comes next is seen for the first
+    /// time, and may be weaker.
     pub(super) fn withdraw(&mut self) {
         self.accepted = None;
+        self.pin = None;
     }
 
     /// Whether the outcome is of this link, [`None`] if that is not up.
@@ -194,6 +196,9 @@ impl State {
                     }
                     None => Finding::new(Verdict::Yes, ""),
                 }
+            }
+            (Some(_), None) if self.is_current(link) => {
+                Finding::new(Verdict::NotChecked, "what was before is forgotten")
             }
             _ => self.unknown(link),
         }
