@@ -22,10 +22,15 @@
     )
 )]
 
+pub mod args;
 pub mod certificate;
 pub mod check;
+pub mod commands;
+pub mod console;
 pub mod evidence;
 pub mod exit;
+pub mod log;
+pub mod manual;
 pub mod measurements;
 pub mod netlink;
 pub mod nonce;

@@ -40,6 +40,17 @@ pub const SIGNATURE: &str = "signature";
 /// Whether the blocks are well formed.
 pub const MEASUREMENTS: &str = "measurements";
 
+/// All of them.
+pub const ALL: [&str; 7] = [
+    NEGOTIATION,
+    CHAIN,
+    DATES,
+    ANCHORED,
+    NONCE,
+    SIGNATURE,
+    MEASUREMENTS,
+];
+
 /// Checks evidence.
 pub fn verify(evidence: &Evidence, expected: &Expected<'_>) -> Vec<Check> {
     let mut checks = Vec::new();
@@ -47,7 +58,7 @@ pub fn verify(evidence: &Evidence, expected: &Expected<'_>) -> Vec<Check> {
         Ok(negotiated) => negotiated,
         Err(error) => {
             checks.push(unreadable(NEGOTIATION, &error.text, error.unsupported));
-            let others = [CHAIN, DATES, ANCHORED, NONCE, SIGNATURE, MEASUREMENTS];
+            let others = ALL.into_iter().filter(|name| *name != NEGOTIATION);
             checks.extend(others.map(|name| depends(name, "the negotiation cannot be read")));
             return checks;
         }

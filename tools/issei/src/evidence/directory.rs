@@ -2,6 +2,7 @@
 
 //! Evidence directories: written so that half of one never looks whole, read without trust.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -19,28 +20,28 @@ pub const FILES: &str = "files";
 /// More than this is not read of one file, in bytes.
 const LIMIT: u64 = 16 << 20;
 
-/// Prepares a directory to be written to: makes it, or sees that it is empty. With `force`, evidence
-/// that it holds is removed.
+/// Says whether evidence can be written to a directory, and which files would be removed: it is not
+/// there yet or empty or, with `force`, holds evidence only.
 ///
 /// # Errors
 ///
-/// It holds something else, or cannot be made.
-pub fn prepare(directory: &Path, force: bool) -> Result<(), Failure> {
+/// It holds something, or cannot be read.
+pub fn survey(directory: &Path, force: bool) -> Result<Vec<OsString>, Failure> {
     let fail = |error| Failure::file(directory, &error);
-    fs::create_dir_all(directory).map_err(fail)?;
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(fail)?,
+    };
     let mut names = Vec::new();
-    for entry in fs::read_dir(directory).map_err(fail)? {
+    for entry in entries {
         names.push(entry.map_err(fail)?.file_name());
     }
-    if names.is_empty() {
-        return Ok(());
-    }
     let shown = directory.display();
-    if !force {
+    if !names.is_empty() && !force {
         let failure = Failure::new(Exit::Usage, format!("{shown} is not empty"));
         return Err(failure.advise("name another directory, or --force to replace the evidence"));
     }
-    let known = |name: &std::ffi::OsString| name.to_str().is_some_and(files::is_known);
+    let known = |name: &OsString| name.to_str().is_some_and(files::is_known);
     if let Some(other) = names.iter().find(|name| !known(name)) {
         let other = other.to_string_lossy();
         let message = format!("{shown} holds {other}, which is not evidence");
@@ -48,10 +49,20 @@ pub fn prepare(directory: &Path, force: bool) -> Result<(), Failure> {
     }
     // Without its description it is no evidence any more.
     names.sort_by_key(|name| name != files::DESCRIPTION);
-    for name in names {
+    Ok(names)
+}
+
+/// Prepares a directory to be written to: makes it, or removes what [`survey`] finds.
+///
+/// # Errors
+///
+/// As [`survey`], or it cannot be made.
+pub fn prepare(directory: &Path, force: bool) -> Result<(), Failure> {
+    let fail = |error| Failure::file(directory, &error);
+    for name in survey(directory, force)? {
         fs::remove_file(directory.join(name)).map_err(fail)?;
     }
-    Ok(())
+    fs::create_dir_all(directory).map_err(fail)
 }
 
 /// Writes evidence to a prepared directory. The description comes last.

@@ -13,6 +13,7 @@ use x509_cert::certificate::{CertificateInner, Raw};
 
 use super::{depends, unreadable, Expected, ANCHORED, CHAIN, DATES};
 use crate::check::{Check, Gap};
+use crate::evidence::files::split;
 use crate::evidence::Negotiated;
 use crate::roots::Root;
 
@@ -108,9 +109,8 @@ fn ends_in(chain: &Chain<'_>, negotiated: &Negotiated, root: &Root) -> Result<bo
         return Ok(false);
     }
     // One more link at the top, with all rules for links.
-    let longer = with_root(&root.der, chain.der(), negotiated.version(), hash);
-    let whole = Chain::parse(&longer, negotiated.version(), hash.size());
-    whole
+    let longer = with_header(&[&root.der, chain.der()].concat(), hash);
+    Chain::parse(&longer, HEADER, hash.size())
         .and_then(|whole| whole.verify(&RustCrypto, hash, asym))
         .map_err(|error| format!("{source} has the name of the issuer, but: {error}"))?;
     if trusted.is_self_issued() && !is_named {
@@ -121,18 +121,19 @@ fn ends_in(chain: &Chain<'_>, negotiated: &Negotiated, root: &Root) -> Result<bo
     Ok(true)
 }
 
-/// A chain with a header, and with a root in front.
-fn with_root(root: &[u8], certificates: &[u8], version: Version, hash: HashAlgorithm) -> Vec<u8> {
-    let digest = RustCrypto.digest(hash, root);
+/// The version whose header [`with_header`] writes: lengths of 32 bits.
+pub const HEADER: Version = Version::V14;
+
+/// Certificates with a header, as they lie in a slot.
+pub fn with_header(certificates: &[u8], hash: HashAlgorithm) -> Vec<u8> {
+    let first = split(certificates).first().copied().unwrap_or_default();
+    let digest = RustCrypto.digest(hash, first);
     let digest = digest.as_deref().unwrap_or_default();
-    let length = 4 + digest.len() + root.len() + certificates.len();
+    let length = 4_usize
+        .saturating_add(digest.len())
+        .saturating_add(certificates.len());
     let length = u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
-    let mut header = length;
-    if version < Version::V14 {
-        // The length of 16 bits; what is longer is found to differ.
-        header[2..].fill(0);
-    }
-    [&header, digest, root, certificates].concat()
+    [&length, digest, certificates].concat()
 }
 
 fn check_dates(certificates: &[&[u8]], now: DateTime) -> Check {
