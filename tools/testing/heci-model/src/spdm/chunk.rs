@@ -75,12 +75,11 @@ impl Connection {
         }
     }
 
-    /// A sequence number: 16 bits and two reserved bytes, or 32 bits.
+    /// A sequence number: 16 bits, from 1.4 on 32 bits.
     fn sequence(&self, body: &mut Reader<'_>) -> Result<u32, Refusal> {
-        let number = body.u32()?;
         match self.version >= Version::V14 {
-            true => Ok(number),
-            false => Ok(number & 0xffff),
+            true => body.u32(),
+            false => body.u16().map(u32::from),
         }
     }
 
@@ -150,6 +149,9 @@ impl Connection {
         self.chunked(request::CHUNK_SEND)?;
         let mut body = body;
         let sequence = self.sequence(&mut body)?;
+        if self.version < Version::V14 {
+            body.take(2)?;
+        }
         let taken = match hw.fault(Fault::SpdmAckEarlyError) {
             Some(_) => Err(Refusal::invalid()),
             None => self.take_chunk(attributes & LAST != 0, handle, sequence, body),

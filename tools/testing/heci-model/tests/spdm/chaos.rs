@@ -43,7 +43,7 @@ fn requests(r: &Requester) -> Vec<Vec<u8>> {
         r.get_measurements(1, 0xff, 0),
         r.get_measurements(0, 0, 0),
         chunk.concat(),
-        r.request(&[0x86, 0, 0, 0, 0, 0, 0]),
+        r.request(&[0x86, 0, 0, 0, 0]),
         r.request(&[0xff, 0xe0, 1]),
     ]
 }

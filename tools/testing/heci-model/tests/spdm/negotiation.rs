@@ -42,7 +42,7 @@ fn requests_out_of_order_are_unexpected() {
         vec![0x12, 0x82, 0, 0, 0, 0, 0, 1],
         [vec![0x12, 0x83, 0, 0], vec![0; 32]].concat(),
         vec![0x12, 0xe0, 0, 0],
-        vec![0x12, 0x86, 0, 0, 0, 0, 0, 0],
+        vec![0x12, 0x86, 0, 0, 0, 0],
         vec![0x12, 0xff, 0x83, 0],
     ];
     for request in later.iter().chain([&capabilities, &algorithms]) {

@@ -345,7 +345,10 @@ impl Requester {
 
     /// One CHUNK_GET.
     pub(crate) fn get(&mut self, handle: u8, number: u32) -> Vec<u8> {
-        let request = [self.request(&[0x86, 0, handle]), self.sequence(number)].concat();
+        let mut request = [self.request(&[0x86, 0, handle]), self.sequence(number)].concat();
+        if self.wish.version < 0x14 {
+            request.truncate(6);
+        }
         self.ask(&request)
     }
 
