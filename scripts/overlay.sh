@@ -15,6 +15,7 @@ export LC_ALL=C
 series=7.3
 folders=(
 	drivers/misc/issei_rust
+	include
 	rust/ham
 	rust/kapi
 	rust/spdm

@@ -42,6 +42,7 @@ impl Trees {
             ),
             ("drivers/misc/issei_rust/issei_main.rs", "//! main\n"),
             ("drivers/misc/issei_rust/issei_main.o", "object"),
+            ("include/uapi/linux/issei_evidence.h", "enum {};\n"),
             ("rust/ham/lib.rs", "//! ham\n"),
             ("rust/ham/Cargo.toml", "[package]\n"),
             ("Documentation/driver-api/issei_rust.rst", "Title\n"),
