@@ -15,6 +15,7 @@ use crate::intree;
 use crate::kapi;
 use crate::kselftests;
 use crate::module::{self, Target};
+use crate::netlink;
 use crate::process;
 use crate::progress::{say, Step};
 use crate::tap::{self, Results};
@@ -53,7 +54,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "lint",
-        about: "clippy, cargo's and the kernel's; checkpatch; the table of differences",
+        about: "clippy, cargo's and the kernel's; checkpatch; the table of differences; the netlink header",
         run: lint,
     },
     Suite {
@@ -75,6 +76,11 @@ const SUITES: &[Suite] = &[
         name: "kapi",
         about: "the wrappers of kernel interfaces, in a kernel",
         run: |check| kapi::check(&check.env, &check.logs),
+    },
+    Suite {
+        name: "netlink",
+        about: "the netlink family with the kernel's ynl, and with the sample",
+        run: |check| netlink::check(&check.env, &check.logs),
     },
     Suite {
         name: "kselftests",
@@ -211,6 +217,7 @@ fn lint(check: &Check) -> Result<Results> {
     }
     let differences = env.checkout.join(DIFFERENCES);
     results += check.test("differences", &mut Command::new(differences))?;
+    results += check.test("netlink-header", &mut netlink::compare_header(env))?;
     Ok(results)
 }
 

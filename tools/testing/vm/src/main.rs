@@ -18,6 +18,7 @@ mod kselftests;
 mod model;
 mod module;
 mod native;
+mod netlink;
 mod process;
 mod progress;
 mod qemu;
