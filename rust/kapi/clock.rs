@@ -1,24 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Readings of clocks, as numbers for protocols and records.
+//! Readings of the clock, as numbers for records.
 //!
 //! [`kernel::time::Instant`] measures spans, but does not give its value away.
 //!
 //! C header: [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h)
 
 use kernel::bindings;
-
-/// Nanoseconds since boot, without those asleep (`CLOCK_MONOTONIC`). Any context but NMI.
-pub(crate) fn monotonic() -> i64 {
-    // SAFETY: It has no requirements.
-    unsafe { bindings::ktime_get() }
-}
-
-/// Nanoseconds since boot (`CLOCK_BOOTTIME`). Any context but NMI.
-pub(crate) fn boottime() -> i64 {
-    // SAFETY: It has no requirements.
-    unsafe { bindings::ktime_get_boottime() }
-}
 
 /// Nanoseconds since 1970, UTC, as far as the kernel knows (`CLOCK_REALTIME`). Any context but NMI.
 pub(crate) fn realtime() -> i64 {

@@ -158,11 +158,6 @@ pub(crate) struct Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    /// The number of the key, as in `/proc/keys`.
-    pub(crate) fn serial(&self) -> i32 {
-        self.description.serial
-    }
-
     /// What `/proc/keys` calls it: without a name given by root, subject and key id.
     pub(crate) fn name(&self) -> &'a CStr {
         // SAFETY: By the type invariant.

@@ -215,7 +215,6 @@ struct rust_kapi_public_key {
 	size_t subject_size;
 	const char *algorithm;
 	const char *name;
-	s32 serial;
 	bool may_certify;
 };
 
@@ -233,7 +232,6 @@ void rust_kapi_public_key(const struct key *key, struct rust_kapi_public_key *de
 		.subject_size = subject ? subject->len : 0,
 		.algorithm = public->pkey_algo,
 		.name = key->description,
-		.serial = key->serial,
 		.may_certify = test_bit(KEY_EFLAG_CA, &public->key_eflags) &&
 			       test_bit(KEY_EFLAG_KEYCERTSIGN, &public->key_eflags),
 	};

@@ -45,7 +45,6 @@ pub(super) struct PublicKey {
     pub(super) subject_size: usize,
     pub(super) algorithm: *const c_char,
     pub(super) name: *const c_char,
-    pub(super) serial: i32,
     pub(super) may_certify: bool,
 }
 

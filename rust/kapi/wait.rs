@@ -2,8 +2,8 @@
 
 //! Waiting for a condition, with an end.
 //!
-//! [`kernel::sync::CondVar`] has a time limit only for waits that any signal ends. These are for
-//! waits that nothing but time and a fatal signal may end.
+//! [`kernel::sync::CondVar`] has a time limit only for waits that any signal ends. This is for waits
+//! that nothing but time and a fatal signal may end.
 //!
 //! C header: [`include/linux/wait.h`](srctree/include/linux/wait.h)
 
@@ -72,31 +72,6 @@ impl WaitQueue {
         &self,
         lock: &SpinLockIrq<T>,
         limit: Delta,
-        condition: impl FnMut(&mut SpinLockIrqGuard<'_, T>) -> Option<R>,
-    ) -> Result<R> {
-        self.wait(bindings::TASK_KILLABLE, lock, limit, condition)
-    }
-
-    /// As [`WaitQueue::wait_killable`], for work items and kernel threads: not even a fatal signal
-    /// ends it, and it does not count as load.
-    ///
-    /// # Errors
-    ///
-    /// `ETIMEDOUT`
-    pub(crate) fn wait_idle<T: ?Sized, R>(
-        &self,
-        lock: &SpinLockIrq<T>,
-        limit: Delta,
-        condition: impl FnMut(&mut SpinLockIrqGuard<'_, T>) -> Option<R>,
-    ) -> Result<R> {
-        self.wait(bindings::TASK_IDLE, lock, limit, condition)
-    }
-
-    fn wait<T: ?Sized, R>(
-        &self,
-        state: u32,
-        lock: &SpinLockIrq<T>,
-        limit: Delta,
         mut condition: impl FnMut(&mut SpinLockIrqGuard<'_, T>) -> Option<R>,
     ) -> Result<R> {
         let start = Instant::<Monotonic>::now();
@@ -109,8 +84,13 @@ impl WaitQueue {
             // From here on, whoever makes the condition true wakes this thread.
             //
             // SAFETY: Both are initialised.
+            // CAST: It is a bit mask.
             let pending = unsafe {
-                bindings::prepare_to_wait_event(self.head.get(), entry.get(), state as c_int)
+                bindings::prepare_to_wait_event(
+                    self.head.get(),
+                    entry.get(),
+                    bindings::TASK_KILLABLE as c_int,
+                )
             };
 
             if let Some(result) = condition(&mut lock.lock()) {

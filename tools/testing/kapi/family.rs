@@ -19,7 +19,10 @@ use crate::{
     ktap::Ktap,
     LocalModule, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    str::CString, //
+};
 
 /// More than fits into an extended ACK.
 const LONG: &CStr =
@@ -46,7 +49,7 @@ pub(crate) fn test(ktap: &mut Ktap, registration: &Registration) {
 struct Echo {
     number: u32,
     bits: Option<u32>,
-    string: KVec<u8>,
+    string: CString,
     bytes: KVec<u8>,
 }
 
@@ -73,7 +76,7 @@ impl Dump for Echo {
         Ok(Self {
             number,
             bits: request.u32(2),
-            string: copy(request.string(3).unwrap_or(c"").to_bytes_with_nul())?,
+            string: CString::try_from(request.string(3).unwrap_or(c""))?,
             bytes: copy(request.bytes(4).unwrap_or_default())?,
         })
     }
@@ -84,7 +87,7 @@ impl Dump for Echo {
             if let Some(bits) = self.bits {
                 message.put_u32(2, bits)?;
             }
-            message.put(3, &self.string)?;
+            message.put_string(3, &self.string)?;
             message.put(4, &self.bytes)?;
             message.put_uint(6, u64::from(self.number) << 18)
         })

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Tests of `rust/kapi` in a kernel: of hashes, signatures, keyrings, generic netlink, waiting,
-//! news of sleep, random numbers, clocks, the boot id, devices, their files and module parameters.
+//! news of sleep, random numbers, the clock, the boot id, devices, their files and module parameters.
 //!
 //! Results are KTAP lines in the kernel log. Most tests run when the module is loaded. Those of what
 //! happened meanwhile run when it is unloaded: root has put `vectors/root.der` into the keyring

@@ -3,10 +3,7 @@
 //! Waiting, until something happens or for a time.
 
 use crate::{
-    kapi::{
-        clock,
-        wait::WaitQueue, //
-    },
+    kapi::wait::WaitQueue,
     ktap::Ktap, //
 };
 use kernel::{
@@ -18,7 +15,9 @@ use kernel::{
     },
     time::{
         delay::fsleep,
-        Delta, //
+        Delta,
+        Instant,
+        Monotonic, //
     },
     workqueue::{
         self,
@@ -72,50 +71,35 @@ impl Counter {
 
 pub(crate) fn test(ktap: &mut Ktap) {
     ktap.result(fmt!("waits have an end"), limits());
-    for killable in [false, true] {
-        ktap.result(
-            fmt!("waits end when it happens, killable: {}", killable),
-            wakes(killable),
-        );
-    }
+    ktap.result(fmt!("waits end when it happens"), wakes());
 }
 
 fn limits() -> Result<bool> {
     let counter = Counter::new()?;
     let (wait, lock) = (&counter.wait, &counter.count);
-    let start = clock::monotonic();
-    let idle: Result<()> = wait.wait_idle(lock, TICK, |_| None);
-    let killable: Result<()> = wait.wait_killable(lock, TICK, |_| None);
-    let negative: Result<()> = wait.wait_idle(lock, Delta::from_nanos(-5), |_| None);
+    let start = Instant::<Monotonic>::now();
+    let short: Result<()> = wait.wait_killable(lock, TICK, |_| None);
+    let negative: Result<()> = wait.wait_killable(lock, Delta::from_nanos(-5), |_| None);
 
-    Ok(idle == Err(ETIMEDOUT)
-        && killable == Err(ETIMEDOUT)
+    Ok(short == Err(ETIMEDOUT)
         && negative == Err(ETIMEDOUT)
-        && clock::monotonic() - start >= 2 * TICK.as_nanos()
-        && wait.wait_idle(lock, Delta::ZERO, |_| Some(5)) == Ok(5))
+        && start.elapsed() >= TICK
+        && wait.wait_killable(lock, Delta::ZERO, |_| Some(5)) == Ok(5))
 }
 
-fn wakes(killable: bool) -> Result<bool> {
+fn wakes() -> Result<bool> {
     let counter = Counter::new()?;
     let mut calls = 0;
-    let start = clock::monotonic();
+    let start = Instant::<Monotonic>::now();
 
     workqueue::system_long()
         .enqueue(counter.clone())
         .map_err(|_| EBUSY)?;
-    let three = |count: u32| (count == 3).then_some(());
-    if killable {
-        counter.wait.wait_killable(&counter.count, LONG, |count| {
-            calls += 1;
-            three(**count)
-        })?;
-    } else {
-        counter.wait.wait_idle(&counter.count, LONG, |count| {
-            calls += 1;
-            three(**count)
-        })?;
-    }
+    counter.wait.wait_killable(&counter.count, LONG, |count| {
+        calls += 1;
+        (**count == 3).then_some(())
+    })?;
 
-    let time = clock::monotonic() - start;
-    Ok(calls >= 3 && (3 * TICK.as_nanos()..LONG.as_nanos()).contains(&time))
+    let time = start.elapsed();
+    Ok(calls >= 3 && time >= TICK + TICK + TICK && time < LONG)
 }
