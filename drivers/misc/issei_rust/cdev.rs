@@ -276,7 +276,7 @@ impl File {
     ///
     /// # Errors
     ///
-    /// - `EBUSY`: it still has it.
+    /// - `EBUSY`: it still has it, or the system goes to sleep.
     /// - `EINTR`: the program is being killed.
     fn wait_for_agent(&self, uuid: &[u8; 16], limit: Delta) -> Result<bool> {
         if !self.dev.link.lock().clients.is_agents(uuid) {
@@ -284,10 +284,16 @@ impl File {
         }
         let agent = &self.dev.spdm;
         let waited = agent.wait.wait_killable(&self.dev.link, limit, |link| {
-            let over = !link.machine().is_up() || !link.clients.is_agents(uuid);
-            (over || link.is_gone()).then_some(true)
+            if !link.machine().is_up() || !link.clients.is_agents(uuid) || link.is_gone() {
+                Some(Ok(true))
+            } else {
+                link.clients.is_halted().then_some(Err(EBUSY))
+            }
         });
-        waited.map_err(|error| if error == ETIMEDOUT { EBUSY } else { error })
+        match waited {
+            Err(ETIMEDOUT) => Err(EBUSY),
+            waited => waited?,
+        }
     }
 
     fn try_connect(&self, uuid: &[u8; 16]) -> Result<(Client, u16)> {

@@ -164,6 +164,8 @@ fn receive_message(dev: &Issei, large: &Large, slot: usize, shm: &SharedMemory) 
             Some(message) => rest = link.clients.deliver(slot, host_id, message),
             None => link.clients.no_memory(slot, host_id),
         }
+        // The connection may have ended.
+        link.settle(dev);
         Ok(())
     });
     // What nobody took is freed here, outside of the lock.

@@ -88,32 +88,33 @@ impl Clients {
     }
 
     /// The agent is through with the SPDM client. `wanted`: because somebody else has it; the
-    /// agent is to be called when it is free.
+    /// agent, if it works by itself, is to be called when it is free.
     pub(crate) fn release(&mut self, wanted: bool) {
         self.gate.reserved = false;
-        self.gate.wanted = wanted;
+        self.gate.wanted = wanted && self.gate.agent_first;
     }
 
     /// Whether the agent waits for the SPDM client and it is free. Then it is kept for the agent.
     pub(crate) fn take_wanted(&mut self) -> bool {
-        let free = self
-            .table
-            .iter()
-            .any(|client| client.is_spdm() && !client.is_connected());
-        let due = self.gate.wanted && free;
-        if due {
+        if !self.gate.wanted {
+            return false;
+        }
+        let client = self.table.iter().find(|client| client.is_spdm());
+        let free = client.is_some_and(|client| !client.is_connected());
+        if free {
             self.gate.wanted = false;
             self.gate.reserved = true;
         }
-        due
+        free
     }
 
-    /// Sets whether the agent comes first when the link comes up.
-    pub(crate) fn set_agent_first(&mut self, first: bool) {
+    /// Sets whether the agent comes first when the link comes up, which it is or not.
+    pub(crate) fn set_agent_first(&mut self, first: bool, up: bool) {
         self.gate.agent_first = first;
         // Before the link is up, nobody has had a chance yet.
-        self.gate.reserved |= first && self.table.is_empty();
+        self.gate.reserved |= !up;
         self.gate.reserved &= first;
+        self.gate.wanted &= first;
     }
 
     /// Sets whether the agent has to stop what it does.

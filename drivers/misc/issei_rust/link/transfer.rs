@@ -139,7 +139,10 @@ impl Link {
                         // The recipient was found a moment ago, under this same lock: it takes it.
                         let _ = self.clients.deliver(slot, header.host_id, message);
                     }
-                    Err(_) => self.clients.no_memory(slot, header.host_id),
+                    Err(_) => {
+                        self.clients.no_memory(slot, header.host_id);
+                        self.settle(dev);
+                    }
                 }
                 self.consume();
                 Ok(true)

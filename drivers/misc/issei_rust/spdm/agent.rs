@@ -121,11 +121,6 @@ impl Agent {
     pub(crate) fn endpoint(&self) -> Result<KBox<Endpoint>> {
         Ok(KBox::new(Endpoint::new(self.port.clone()), GFP_KERNEL)?)
     }
-
-    /// The evidence of the last sequence of the agent, if it was complete. May sleep.
-    pub(crate) fn current(&self) -> Option<Arc<Evidence>> {
-        self.state.lock().outcome.evidence.clone()
-    }
 }
 
 /// The link as the agent sees it: its generation, if it is up.
@@ -140,6 +135,13 @@ impl Issei {
         let state = self.spdm.state.lock();
         let link = link_generation(&self.link.lock());
         state.status(link)
+    }
+
+    /// The evidence of the last sequence of the agent on this link, if it was complete. May sleep.
+    pub(crate) fn spdm_evidence(&self) -> Option<Arc<Evidence>> {
+        let state = self.spdm.state.lock();
+        let link = link_generation(&self.link.lock());
+        state.evidence(link)
     }
 
     /// Has the agent authenticate the engine soon. May sleep.
@@ -171,8 +173,8 @@ impl Issei {
         if state.policy == policy {
             return;
         }
-        state.policy = policy;
-        if policy == Policy::Off || state.outcome.word == Word::Off {
+        let before = core::mem::replace(&mut state.policy, policy);
+        if policy == Policy::Off || before == Policy::Off {
             drop(state.record(Outcome::none(policy)));
         }
         self.apply(&state);
@@ -211,10 +213,13 @@ impl Issei {
     /// Has connections follow what the agent knows.
     fn apply(&self, state: &State) {
         let mut link = self.link.lock();
-        let accepted = state.is_accepted(link_generation(&link));
-        link.clients.set_agent_first(state.policy != Policy::Off);
-        link.clients
-            .set_fence(state.policy == Policy::Enforce, accepted);
+        let generation = link_generation(&link);
+        let clients = &mut link.clients;
+        clients.set_agent_first(state.policy != Policy::Off, generation.is_some());
+        clients.set_fence(
+            state.policy == Policy::Enforce,
+            state.is_accepted(generation),
+        );
     }
 
     /// Readies the agent, before the link comes up. May sleep.
@@ -360,12 +365,28 @@ fn authenticate(dev: &ClassDevice<Issei>, link: u32) {
         state.pin().map_or(Floor::NONE, |pin| pin.floor)
     };
     sysfs::begin_log(dev);
-    let found = sequence(dev, Ask::Everything(floor));
-    let outcome = match found {
-        Ok((link, findings)) => success(dev, link, findings),
-        Err(trouble) => Outcome::trouble(&trouble, link),
-    };
-    record(dev, outcome);
+    match sequence(dev, Ask::Everything(floor)) {
+        Ok((link, findings)) => {
+            record(dev, success(dev, link, findings));
+            release(dev, link, false);
+        }
+        Err(trouble) => {
+            record(dev, Outcome::trouble(&trouble, link));
+            release(dev, link, trouble.is_busy());
+        }
+    }
+}
+
+/// Keeps the SPDM client no longer for the agent, unless this link was lost: then it is kept anew.
+/// `wanted`: the agent is to be called when a program is through with it, which it may be by now.
+fn release(dev: &ClassDevice<Issei>, generation: u32, wanted: bool) {
+    let mut link = dev.link.lock();
+    if link_generation(&link) == Some(generation) {
+        link.clients.release(wanted);
+        link.settle(dev);
+    }
+    drop(link);
+    dev.spdm.wait.wake_all();
 }
 
 fn sequence(dev: &ClassDevice<Issei>, ask: Ask) -> Result<(u32, Findings), Trouble> {
@@ -374,6 +395,7 @@ fn sequence(dev: &ClassDevice<Issei>, ask: Ask) -> Result<(u32, Findings), Troub
     Ok((port.link, findings))
 }
 
+#[inline(never)]
 fn success(dev: &ClassDevice<Issei>, link: u32, mut findings: Findings) -> Outcome {
     let anchored = keys::anchored(&findings.evidence);
     findings.evidence.generation = dev.spdm.state.lock().generation.wrapping_add(1);

@@ -206,7 +206,7 @@ impl Dump for Read {
             None if slot.is_some() => {
                 return Err(request.refuse(c"a slot can be chosen only with a nonce", EINVAL))
             }
-            None => Source::memory(dev.spdm.current().ok_or_else(|| {
+            None => Source::memory(dev.spdm_evidence().ok_or_else(|| {
                 request.refuse(
                     c"no evidence yet: ask with a nonce, or see spdm/state",
                     ENODATA,

@@ -67,8 +67,8 @@ impl Outcome {
             },
             evidence: None,
             pin: None,
-            // What the link or the kernel interrupted is tried again.
-            link: (word != Word::Waiting).then_some(link),
+            // Not so what ended the connection: firmware could do that again and again.
+            link: (!trouble.was_stopped()).then_some(link),
         }
     }
 }
@@ -164,6 +164,12 @@ impl State {
     /// Whether the outcome is of this link, [`None`] if that is not up.
     fn is_current(&self, link: Option<u32>) -> bool {
         link.is_some() && self.outcome.link == link
+    }
+
+    /// The evidence of the outcome, if that is of this link.
+    pub(super) fn evidence(&self, link: Option<u32>) -> Option<Arc<Evidence>> {
+        let evidence = self.outcome.evidence.as_ref();
+        evidence.filter(|_| self.is_current(link)).cloned()
     }
 
     /// Whether the fence is lifted on this link.

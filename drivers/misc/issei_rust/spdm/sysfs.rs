@@ -60,7 +60,7 @@ const ATTRIBUTES: &[Attribute<Issei>] = &[
         Ok(writeln!(out, "{}", dev.spdm_status().state)?)
     }),
     Attribute::ro(c"version", |dev, out| {
-        let evidence = dev.spdm.current().ok_or(ENODATA)?;
+        let evidence = dev.spdm_evidence().ok_or(ENODATA)?;
         Ok(writeln!(out, "{}", evidence.connection.version)?)
     }),
     Attribute::ro(c"algorithms", algorithms),
@@ -140,7 +140,7 @@ const ATTRIBUTES: &[Attribute<Issei>] = &[
 const DIGEST_PREFIX: &str = "sha256:";
 
 fn algorithms(dev: &Issei, out: &mut Output<'_>) -> Result {
-    let evidence = dev.spdm.current().ok_or(ENODATA)?;
+    let evidence = dev.spdm_evidence().ok_or(ENODATA)?;
     let selection = &evidence.connection.selection;
     let asym = selection.asym.map_or("none", |asym| asym.name());
     let hash = selection.hash.map_or("none", |hash| hash.name());
@@ -275,6 +275,7 @@ impl Published {
     }
 
     fn add_signatures(&mut self, signatures: KVec<Signature>) -> Result {
+        self.begin_log()?;
         let Some(directories) = &self.directories else {
             return Err(ENODEV);
         };
@@ -291,13 +292,13 @@ impl Published {
         let (Some(directories), Some(evidence)) = (&self.directories, evidence) else {
             return Ok(());
         };
+        self.certificate_memory = evidence.chain_memory();
         for slot in 0..8 {
             if let Some(part) = evidence.certificates(slot)? {
                 let blob = Blob::new(&directories.certificates, fmt!("slot{slot}"), part)?;
                 self.certificates.push(blob, GFP_KERNEL)?;
             }
         }
-        self.certificate_memory = evidence.chain_memory();
         self.shrink();
         Ok(())
     }

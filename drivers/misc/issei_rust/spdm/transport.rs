@@ -49,17 +49,9 @@ impl<'a> Port<'a> {
     /// # Errors
     ///
     /// - `ENOTTY`: the engine has no such client.
-    /// - `EBUSY`: a program is connected to it. The agent will be called when it is free.
+    /// - `EBUSY`: a program is connected to it.
     /// - Those of [`link`].
     pub(super) fn open(dev: &'a ClassDevice<Issei>) -> Result<Self> {
-        let opened = Self::try_open(dev);
-        if let Err(error) = opened {
-            release(dev, error == EBUSY);
-        }
-        opened
-    }
-
-    fn try_open(dev: &'a ClassDevice<Issei>) -> Result<Self> {
         let limit = link(dev)?.clients.find(AGENT, &UUID)?.1;
         let mut buffer = Some(zeroed(limit, GFP_KERNEL)?);
         let mut link = link(dev)?;
@@ -113,6 +105,10 @@ impl<'a> Port<'a> {
     }
 
     fn send(&self, request: &[u8]) -> Result {
+        // Firmware that answers at once never lets anybody wait.
+        if self.dev.now() / NS_PER_US >= self.end {
+            return Err(ETIMEDOUT);
+        }
         let mut link = self.link()?;
         let connection = link.clients.connection(AGENT)?;
         // An answer that nobody asked for is not the answer to what is asked now.
@@ -189,7 +185,7 @@ impl Drop for Port<'_> {
         };
         drop(link);
         drop(ended);
-        release(self.dev, false);
+        self.dev.spdm.wait.wake_all();
     }
 }
 
@@ -248,10 +244,4 @@ fn usable(link: &Link) -> Result {
     } else {
         Ok(())
     }
-}
-
-/// The SPDM client is not the agent's any more.
-fn release(dev: &ClassDevice<Issei>, wanted: bool) {
-    dev.link.lock().clients.release(wanted);
-    dev.spdm.wait.wake_all();
 }

@@ -101,6 +101,23 @@ impl Trouble {
         matches!(self, Self::Dialogue(failure) if failure.asks_for_restart())
     }
 
+    /// Whether the kernel stopped it, so that it is to be tried again on the same link.
+    pub(super) fn was_stopped(&self) -> bool {
+        matches!(
+            self,
+            Self::Kernel(ECANCELED)
+                | Self::Dialogue(Failure::Transport {
+                    error: ECANCELED,
+                    ..
+                })
+        )
+    }
+
+    /// Whether a program has the SPDM client.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self, Self::Kernel(EBUSY))
+    }
+
     /// The state that it leads to.
     pub(super) fn word(&self) -> Word {
         match self {
@@ -108,9 +125,9 @@ impl Trouble {
             Self::NoSuchSlot => Word::Error,
             Self::Kernel(ENOTTY) => Word::Absent,
             Self::Kernel(EBUSY) => Word::Busy,
-            Self::Kernel(ENODEV | ENOTCONN | ECANCELED)
+            Self::Kernel(ENODEV | ECANCELED)
             | Self::Dialogue(Failure::Transport {
-                error: ENODEV | ENOTCONN | ECANCELED,
+                error: ENODEV | ECANCELED,
                 ..
             }) => Word::Waiting,
             Self::Kernel(_) | Self::Dialogue(Failure::Transport { .. }) => Word::Error,
@@ -191,7 +208,7 @@ impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             ENODEV => f.write_str("the device is gone"),
-            ENOTCONN => f.write_str("the link was lost"),
+            ENOTCONN => f.write_str("the connection was lost"),
             ECANCELED => f.write_str("interrupted, because the system goes to sleep"),
             ETIMEDOUT => f.write_str("no answer in time"),
             EMSGSIZE => f.write_str("the answer is longer than agreed"),
