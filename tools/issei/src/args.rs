@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, ArgGroup, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::log::Seen;
@@ -136,18 +136,20 @@ pub struct Measurements {
 
 /// `certs`
 #[derive(Debug, Args)]
+#[group(skip)]
+#[command(group(ArgGroup::new("encoding").args(["pem", "der"])))]
 pub struct Certs {
     /// This slot only
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..8))]
     pub slot: Option<u8>,
     /// The certificates themselves, in PEM
-    #[arg(long, conflicts_with_all = ["der", "json"])]
+    #[arg(long, conflicts_with = "json")]
     pub pem: bool,
     /// The certificates themselves, in DER one after the other
     #[arg(long, conflicts_with = "json", requires = "slot")]
     pub der: bool,
     /// Write them to a file
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", requires = "encoding")]
     pub output: Option<PathBuf>,
 }
 
@@ -212,6 +214,8 @@ mod tests {
             "isseictl --json -q info",
             "isseictl certs --der",
             "isseictl certs --pem --json",
+            "isseictl certs --pem --der --slot 0",
+            "isseictl certs -o x",
             "isseictl log --seen 3",
             "isseictl log --seen 3:00",
             "isseictl verify",

@@ -138,7 +138,7 @@ fn style(outcome: Outcome) -> Style {
 }
 
 /// The JSON object of a run.
-pub fn object(command: &str, result: &Result<Output, Failure>) -> Value {
+pub fn object(command: &str, result: Result<&Output, &Failure>) -> Value {
     let (exit, rest) = match result {
         Ok(output) => (output.exit, output.json.clone()),
         Err(failure) => {
@@ -173,7 +173,7 @@ pub fn say(command: &str, result: &Result<Output, Failure>, form: Form) -> Exit 
         Err(failure) => failure.exit,
     };
     let written = match (form, result) {
-        (Form::Json, _) => writeln!(io::stdout(), "{:#}", object(command, result)),
+        (Form::Json, _) => writeln!(io::stdout(), "{:#}", object(command, result.as_ref())),
         (Form::Text, Ok(output)) => anstream::stdout().write_all(output.text.as_str().as_bytes()),
         _ => Ok(()),
     };
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn errors_are_objects_too() {
         let failure = Failure::new(Exit::Busy, "busy").advise("wait");
-        let object = object("attest", &Err(failure));
+        let object = object("attest", Err(&failure));
         let expected = json!({
             "schema": "isseictl/1",
             "command": "attest",

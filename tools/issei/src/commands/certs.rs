@@ -28,6 +28,7 @@ pub(super) fn certs(context: &Context, args: &Certs) -> Result<Output, Failure> 
             return Err(Failure::new(Exit::Unsupported, message).advise(hint(&device)?));
         }
     }
+    let mut output = show(&device, &chains)?;
     if args.der || args.pem {
         let all: Vec<u8> = chains.into_iter().flat_map(|(_, chain)| chain).collect();
         let bytes = match args.der {
@@ -38,16 +39,10 @@ pub(super) fn certs(context: &Context, args: &Certs) -> Result<Output, Failure> 
                 .collect::<String>()
                 .into(),
         };
-        return hand_out(&bytes, args.output.as_deref());
+        hand_out(&bytes, args.output.as_deref())?;
+        output.text = Text::default();
     }
-    let output = show(&device, &chains)?;
-    match &args.output {
-        Some(path) => {
-            let bytes = anstream::adapter::strip_str(output.text.as_str()).to_string();
-            hand_out(bytes.as_bytes(), Some(path))
-        }
-        None => Ok(output),
-    }
+    Ok(output)
 }
 
 /// What to do where there is none.
@@ -86,15 +81,14 @@ fn show(device: &Device, chains: &[(u8, Vec<u8>)]) -> Result<Output, Failure> {
 }
 
 /// Writes to a file or standard output.
-fn hand_out(bytes: &[u8], path: Option<&Path>) -> Result<Output, Failure> {
+fn hand_out(bytes: &[u8], path: Option<&Path>) -> Result<(), Failure> {
     match path {
-        Some(path) => fs::write(path, bytes).map_err(|error| Failure::file(path, &error))?,
+        Some(path) => fs::write(path, bytes).map_err(|error| Failure::file(path, &error)),
         None => match io::stdout().write_all(bytes) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                return Err(Failure::file(Path::new("standard output"), &error));
+                Err(Failure::file(Path::new("standard output"), &error))
             }
-            _ => {}
+            _ => Ok(()),
         },
     }
-    Ok(Output::new(Text::default(), json!({})))
 }

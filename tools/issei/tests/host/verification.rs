@@ -12,11 +12,7 @@ use isseictl::verify::{verify, Expected};
 use serde_json::json;
 use spdm::measurements::Operation;
 
-use crate::support::{recorded, Engine, NONCE};
-
-fn now() -> DateTime {
-    DateTime::new(2026, 11, 1, 0, 0, 0).expect("a date")
-}
+use crate::support::{now, recorded, Engine, NONCE};
 
 fn checks(evidence: &Evidence, nonce: Nonce, root: &Root) -> Vec<Check> {
     let expected = Expected {

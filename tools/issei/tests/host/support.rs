@@ -245,6 +245,11 @@ pub(crate) fn occasion() -> Occasion {
             firmware_version: None,
         },
         generation: 3,
-        now: DateTime::new(2026, 11, 1, 0, 0, 0).expect("a date"),
+        now: now(),
     }
+}
+
+/// The time of tests.
+pub(crate) fn now() -> DateTime {
+    DateTime::new(2026, 11, 1, 0, 0, 0).expect("a date")
 }

@@ -101,10 +101,10 @@ fn every_file_that_is_missing_cut_or_changed_gets_a_sentence() {
             assert!(stored.problems[0].contains(cut), "{:?}", stored.problems);
         }
 
-        let mut changed = bytes.clone();
-        changed[bytes.len() / 2] ^= 1;
-        fs::write(&file, changed).expect("a file");
         if name != files::DESCRIPTION {
+            let mut changed = bytes.clone();
+            changed[bytes.len() / 2] ^= 1;
+            fs::write(&file, changed).expect("a file");
             let stored = read(path);
             let changed = format!("{name} was changed");
             assert!(
