@@ -160,19 +160,21 @@ unsafe extern "C" fn next<D: Dump>(
         let mut part = unsafe { Part::new(skb, info(cb)) };
 
         let progress = if running.begun {
-            running.dump.next(&mut part)?
+            running.dump.next(&mut part)
         } else {
             running.begun = true;
-            running.dump.first(&mut part)?;
-            Progress::More
+            running.dump.first(&mut part).map(|()| Progress::More)
         };
 
         match (progress, part.size()) {
-            (Progress::Done, _) => Ok(0),
+            (Ok(Progress::Done), _) => Ok(0),
             // The caller would take it for the end.
-            (Progress::More, 0) => Err(EMSGSIZE),
+            (Ok(Progress::More), 0) => Err(EMSGSIZE),
             // CAST: At most 32 KiB.
-            (Progress::More, size) => Ok(size as c_int),
+            (Ok(Progress::More), size) => Ok(size as c_int),
+            // The caller would take it for more.
+            (Err(EMSGSIZE), 1..) => Err(EOVERFLOW),
+            (Err(error), _) => Err(error),
         }
     })
 }

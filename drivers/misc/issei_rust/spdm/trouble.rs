@@ -159,6 +159,9 @@ impl Trouble {
                 error: ENOTCONN | ECANCELED,
                 ..
             }) => EAGAIN,
+            Self::Dialogue(Failure::Transport {
+                error: EMSGSIZE, ..
+            }) => EPROTO,
             Self::Kernel(error) | Self::Dialogue(Failure::Transport { error, .. }) => *error,
             Self::Dialogue(Failure::Protocol(error)) => match error.reason {
                 Reason::NotCapable | Reason::KeyUsage => EOPNOTSUPP,
