@@ -160,7 +160,12 @@ impl Connection {
             Ok(bytes) => bytes,
             Err(Refusal::Silence) => return None,
             Err(Refusal::Error(code, data, extended)) => {
-                let mut bytes = vec![self.version.byte(), ERROR, code, data];
+                // GET_VERSION and whatever answers it have version 1.0, in any connection.
+                let version = match response {
+                    Some(Response::Version) => Version::V10,
+                    _ => self.version,
+                };
+                let mut bytes = vec![version.byte(), ERROR, code, data];
                 bytes.extend(extended);
                 bytes
             }

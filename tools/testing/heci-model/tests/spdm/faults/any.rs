@@ -193,6 +193,15 @@ fn a_fault_can_be_told_on_which_response_it_acts() {
 }
 
 #[test]
+fn an_error_in_place_of_version_has_its_version() {
+    let mut r = Requester::connected(Wish::version(0x13), json!({}));
+    for (fault, code) in [("spdm-busy", 0x03), ("spdm-error", 0x05)] {
+        r.arm(fault, None, None);
+        assert_eq!(r.ask(&GET_VERSION), [0x10, 0x7f, code, 0]);
+    }
+}
+
+#[test]
 fn busy_and_not_ready_can_last_for_ever() {
     for (fault, code) in [("spdm-busy", 0x03), ("spdm-not-ready", 0x42)] {
         let mut r = Requester::connected(Wish::version(0x12), json!({}));
