@@ -223,7 +223,12 @@ fn sequence(talk: &mut Talk<'_, '_>, ask: Ask) -> Result<Findings, Trouble> {
                 .map_err(Error::from)?;
             (exchanges, digest)
         }
-        None => (Octets::copy(&[])?, [0; 32]),
+        // What it measures without a signature, the challenge has summed up with one.
+        None => {
+            let summary = talk.requester.summary().map(|summary| plain_sha256(summary));
+            let digest = summary.transpose()?.unwrap_or_default();
+            (Octets::copy(&[])?, digest)
+        }
     };
     let slot = signers.measurements.or(signers.challenge).ok_or(EIO)?;
     let evidence = Evidence {
