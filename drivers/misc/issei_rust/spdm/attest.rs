@@ -225,7 +225,10 @@ fn sequence(talk: &mut Talk<'_, '_>, ask: Ask) -> Result<Findings, Trouble> {
         }
         // What it measures without a signature, the challenge has summed up with one.
         None => {
-            let summary = talk.requester.summary().map(|summary| plain_sha256(summary));
+            let summary = talk
+                .requester
+                .summary()
+                .map(|summary| plain_sha256(summary));
             let digest = summary.transpose()?.unwrap_or_default();
             (Octets::copy(&[])?, digest)
         }
