@@ -12,6 +12,7 @@ use anyhow::{bail, Context, Result};
 use crate::env::Env;
 use crate::host::{cargo, while_building};
 use crate::intree;
+use crate::isseictl;
 use crate::kapi;
 use crate::kselftests;
 use crate::module::{self, Target};
@@ -81,6 +82,11 @@ const SUITES: &[Suite] = &[
         name: "netlink",
         about: "the netlink family with the kernel's ynl, and with the sample",
         run: |check| netlink::check(&check.env, &check.logs),
+    },
+    Suite {
+        name: "isseictl",
+        about: "isseictl on the driver",
+        run: |check| isseictl::check(&check.env, &check.logs),
     },
     Suite {
         name: "kselftests",

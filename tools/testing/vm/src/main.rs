@@ -12,6 +12,7 @@ mod env;
 mod host;
 mod initramfs;
 mod intree;
+mod isseictl;
 mod kapi;
 mod kernel;
 mod kselftests;
