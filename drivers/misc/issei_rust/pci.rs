@@ -110,6 +110,8 @@ struct Presence(Device);
 
 impl Drop for Presence {
     fn drop(&mut self) {
+        // In case that probe fails before there is a `Retirement`.
+        self.0.spdm_halt(Some(ENODEV));
         self.0.remove();
     }
 }

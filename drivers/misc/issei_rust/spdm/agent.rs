@@ -62,7 +62,8 @@ use kernel::{
         poll::PollCondVarBox,
         Arc,
         Mutex,
-        SpinLockIrq, //
+        SpinLockIrq,
+        UniqueArc, //
     },
     time::Delta, //
 };
@@ -235,7 +236,7 @@ impl Issei {
     }
 
     /// Stops the agent in what it does, or lets it go on. Any context.
-    fn spdm_halt(&self, why: Option<Error>) {
+    pub(crate) fn spdm_halt(&self, why: Option<Error>) {
         self.spdm.jobs.lock().close(why);
         self.link.lock().clients.set_halted(why.is_some());
         self.spdm.port.notify_all();
@@ -310,8 +311,11 @@ pub(crate) fn collect(
 /// What is to be done next.
 enum Task {
     Nothing,
-    /// On this link.
-    Authenticate(u32),
+    /// On this link, and whether nobody has asked for it.
+    Authenticate {
+        link: u32,
+        by_itself: bool,
+    },
     Collect(Order),
     LinkLost,
 }
@@ -327,9 +331,9 @@ fn next(dev: &ClassDevice<Issei>) -> Task {
         return Task::Nothing;
     }
     if let Some(link) = link.filter(|link| state.is_due(*link, kept)) {
-        state.requested = false;
+        let by_itself = !core::mem::take(&mut state.requested);
         state.running = true;
-        return Task::Authenticate(link);
+        return Task::Authenticate { link, by_itself };
     }
     let lost = link.is_none() && state.outcome.link.is_some();
     drop(state);
@@ -347,31 +351,34 @@ fn run(dev: &ClassDevice<Issei>) {
     loop {
         match next(dev) {
             Task::Nothing => break,
-            Task::Authenticate(link) => authenticate(dev, link),
+            Task::Authenticate { link, by_itself } => authenticate(dev, link, by_itself),
             Task::Collect(order) => serve(dev, &order),
             Task::LinkLost => {
                 let policy = dev.spdm.state.lock().policy;
-                record(dev, Outcome::none(policy));
+                record(dev, Outcome::none(policy), None, false);
             }
         }
+    }
+    // The policy may have put an end to what there was.
+    if dev.spdm.state.lock().outcome.evidence.is_none() {
+        sysfs::show_certificates(dev, None);
     }
     sysfs::announce(dev);
 }
 
 #[inline(never)]
-fn authenticate(dev: &ClassDevice<Issei>, link: u32) {
+fn authenticate(dev: &ClassDevice<Issei>, link: u32, by_itself: bool) {
     let floor = {
         let state = dev.spdm.state.lock();
         state.pin().map_or(Floor::NONE, |pin| pin.floor)
     };
     sysfs::begin_log(dev);
-    match sequence(dev, Ask::Everything(floor)) {
-        Ok((link, findings)) => {
-            record(dev, success(dev, link, findings));
-            release(dev, link, false);
-        }
+    let found = sequence(dev, Ask::Everything(floor))
+        .and_then(|(link, findings)| success(dev, link, findings, by_itself));
+    match found {
+        Ok(link) => release(dev, link, false),
         Err(trouble) => {
-            record(dev, Outcome::trouble(&trouble, link));
+            record(dev, Outcome::trouble(&trouble, link), None, by_itself);
             release(dev, link, trouble.is_busy());
         }
     }
@@ -395,34 +402,52 @@ fn sequence(dev: &ClassDevice<Issei>, ask: Ask) -> Result<(u32, Findings), Troub
     Ok((port.link, findings))
 }
 
+/// Records what was found out on this link, which it returns. What cannot be logged does not count.
 #[inline(never)]
-fn success(dev: &ClassDevice<Issei>, link: u32, mut findings: Findings) -> Outcome {
+fn success(
+    dev: &ClassDevice<Issei>,
+    link: u32,
+    findings: Findings,
+    by_itself: bool,
+) -> Result<u32, Trouble> {
     let anchored = keys::anchored(&findings.evidence);
-    findings.evidence.generation = dev.spdm.state.lock().generation.wrapping_add(1);
-    sysfs::add_signatures(dev, findings.signatures);
-    let evidence = Arc::new(findings.evidence, GFP_KERNEL);
-    match evidence {
-        Ok(evidence) => Outcome {
-            word: Word::Authenticated,
-            why: Sentence::EMPTY,
-            fresh: Verdict::Yes,
-            anchored,
-            evidence: Some(evidence),
-            pin: Some(findings.pin),
-            link: Some(link),
-        },
-        Err(_) => Outcome::trouble(&Trouble::Kernel(ENOMEM), link),
-    }
+    sysfs::add_signatures(dev, findings.signatures)?;
+    let evidence = UniqueArc::new(findings.evidence, GFP_KERNEL).map_err(Error::from)?;
+    let outcome = Outcome {
+        word: Word::Authenticated,
+        why: Sentence::EMPTY,
+        fresh: Verdict::Yes,
+        anchored,
+        evidence: None,
+        pin: Some(findings.pin),
+        link: Some(link),
+    };
+    record(dev, outcome, Some(evidence), by_itself);
+    Ok(link)
 }
 
-fn record(dev: &ClassDevice<Issei>, outcome: Outcome) {
-    sysfs::show_certificates(dev, outcome.evidence.as_deref());
+/// Records an outcome with its evidence. One that the agent has come to by itself is dropped if that
+/// is not wanted any more.
+fn record(
+    dev: &ClassDevice<Issei>,
+    mut outcome: Outcome,
+    evidence: Option<UniqueArc<Evidence>>,
+    by_itself: bool,
+) {
     let mut state = dev.spdm.state.lock();
     state.running = false;
+    if by_itself && state.policy == Policy::Off {
+        outcome = Outcome::none(Policy::Off);
+    } else if let Some(mut evidence) = evidence {
+        evidence.generation = state.generation.wrapping_add(1);
+        outcome.evidence = Some(evidence.into());
+    }
+    let evidence = outcome.evidence.clone();
     let before = state.record(outcome);
     dev.apply(&state);
     drop(state);
     drop(before);
+    sysfs::show_certificates(dev, evidence.as_deref());
     dev.spdm.published.lock().tell();
     sysfs::announce(dev);
 }
@@ -433,7 +458,7 @@ fn serve(dev: &ClassDevice<Issei>, order: &Order) {
     let found = sequence(dev, Ask::Measurements(order.nonce, order.slot));
     let result = found.and_then(|(_, mut findings)| {
         findings.evidence.generation = dev.spdm.state.lock().generation;
-        sysfs::add_signatures(dev, findings.signatures);
+        sysfs::add_signatures(dev, findings.signatures)?;
         Ok(Arc::new(findings.evidence, GFP_KERNEL).map_err(Error::from)?)
     });
     let result = result.map_err(|trouble| Failure {

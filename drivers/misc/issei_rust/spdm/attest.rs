@@ -16,6 +16,7 @@ use super::{
         Sha256, //
     },
     protocol::{
+        algorithms::HashAlgorithm,
         blocks::{
             Block,
             Kind, //
@@ -31,6 +32,7 @@ use super::{
             Connection,
             Floor, //
         },
+        crypto::Hash,
         digests::{
             KeyInfo,
             SLOTS, //
@@ -183,6 +185,9 @@ fn requester(limit: usize, ask: Ask) -> Result<KBox<Own>, Trouble> {
     if let Ask::Everything(floor) = ask {
         config.floor = floor;
     }
+    if Kernel.start(HashAlgorithm::Sha3_256).is_err() {
+        config.offer.base_hash &= !sha3();
+    }
     let buffers = Buffers {
         vca: zeroed(VCA_MAX, GFP_KERNEL)?,
         message: zeroed(Buffers::<KVVec<u8>>::message_size(&config), GFP_KERNEL)?,
@@ -190,6 +195,16 @@ fn requester(limit: usize, ask: Ask) -> Result<KBox<Own>, Trouble> {
     };
     let requester = Requester::new(Kernel, Recorder::new(), config, buffers)?;
     Ok(KBox::new(requester, GFP_KERNEL).map_err(Error::from)?)
+}
+
+/// The hash algorithms that are in a module of the kernel, which may not be there.
+fn sha3() -> u32 {
+    let names = [
+        HashAlgorithm::Sha3_256,
+        HashAlgorithm::Sha3_384,
+        HashAlgorithm::Sha3_512,
+    ];
+    names.iter().fold(0, |bits, hash| bits | hash.bit())
 }
 
 fn sequence(talk: &mut Talk<'_, '_>, ask: Ask) -> Result<Findings, Trouble> {
@@ -248,7 +263,7 @@ fn sequence(talk: &mut Talk<'_, '_>, ask: Ask) -> Result<Findings, Trouble> {
         signature.complete(&evidence)?;
     }
     let pin = Pin {
-        identity: identity(&evidence)?,
+        identity: identity(&evidence, talk.requester.is_alias(slot) == Some(true))?,
         algorithms: algorithms(&connection)?,
         measurements: digest,
         floor: Floor::of(&connection),
@@ -439,13 +454,11 @@ fn append(bytes: &mut KVVec<u8>, block: &Block<'_>) -> Result {
     Ok(())
 }
 
-/// Digest of the identity of the engine.
-fn identity(evidence: &Evidence) -> Result<Sha256, Trouble> {
+/// Digest of the identity of the engine. `alias`: new firmware brings new certificates.
+fn identity(evidence: &Evidence, alias: bool) -> Result<Sha256, Trouble> {
     let chain = evidence.object(evidence.slot.into()).ok_or(EIO)?;
     let chain = Chain::parse(chain, evidence.connection.version, evidence.hash().size())?;
-    Ok(plain_sha256(
-        chain.identity(evidence.has_alias_certificates()),
-    )?)
+    Ok(plain_sha256(chain.identity(alias))?)
 }
 
 /// Digest of version and algorithms.

@@ -5,7 +5,6 @@
 use super::{
     crypto,
     protocol::{
-        capabilities::Flags,
         config::Connection,
         digests::SLOTS, //
     }, //
@@ -166,11 +165,6 @@ impl Evidence {
             },
             None => Octets::copy(&[])?.into(),
         }))
-    }
-
-    /// Whether new firmware brings new certificates.
-    pub(super) fn has_alias_certificates(&self) -> bool {
-        self.connection.capabilities.flags.has(Flags::ALIAS_CERT)
     }
 
     /// Bytes of memory that the chains take.

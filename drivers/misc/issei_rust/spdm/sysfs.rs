@@ -332,9 +332,12 @@ pub(super) fn begin_log(dev: &ClassDevice<Issei>) {
 }
 
 /// Adds to the log. May sleep.
-pub(super) fn add_signatures(dev: &ClassDevice<Issei>, signatures: KVec<Signature>) {
-    let added = dev.spdm.published.lock().add_signatures(signatures);
-    complain(dev, "an entry of the SPDM log is lost", added);
+///
+/// # Errors
+///
+/// - `ENOMEM`, and what sysfs gives.
+pub(super) fn add_signatures(dev: &Issei, signatures: KVec<Signature>) -> Result {
+    dev.spdm.published.lock().add_signatures(signatures)
 }
 
 /// Shows the certificates of the evidence, or none. May sleep.
