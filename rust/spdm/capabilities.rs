@@ -124,7 +124,7 @@ pub struct GetCapabilities {
     pub supported_algorithms: bool,
     /// Cryptographic timeout of the requester: 2^n microseconds. From 1.1 on.
     pub ct_exponent: u8,
-    /// Flags. From 1.1 on.
+    /// Flags, without those that the version does not define. From 1.1 on.
     pub flags: Flags,
     /// Longest single message that the requester takes, in bytes. From 1.2 on.
     pub data_transfer_size: u32,
@@ -170,7 +170,7 @@ impl GetCapabilities {
         };
         if version >= Version::V11 {
             [_, message.ct_exponent, _, _] = reader.array(Field::CtExponent)?;
-            message.flags = Flags(reader.u32(Field::Flags)?);
+            message.flags = Flags(reader.u32(Field::Flags)? & Flags::defined(version).0);
         }
         if version >= Version::V12 {
             message.data_transfer_size = reader.u32(Field::DataTransferSize)?;

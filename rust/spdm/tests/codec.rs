@@ -323,6 +323,17 @@ fn every_small_message_is_read_without_panic() {
 }
 
 #[test]
+fn flags_that_are_not_defined() {
+    for version in [Version::V11, Version::V12, Version::V13, Version::V14] {
+        let mut message = vec![version.byte(), 0xe1, 0, 0, 0, 0, 0, 0];
+        message.extend([0xff; 12]);
+        let mut reader = Reader::new(Code::GET_CAPABILITIES, &message);
+        let read = GetCapabilities::read(&mut reader, version).expect("it is well");
+        assert_eq!(read.flags, Flags::defined(version));
+    }
+}
+
+#[test]
 fn small_requests() {
     let mut buffer = [0; 4];
     assert_eq!(get_version(&mut buffer), Ok(4));
