@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Inputs of the targets in the form that libFuzzer takes: a folder with a file for each.
+//!
+//! ```text
+//! corpus list                    names of all targets
+//! corpus unpack TARGET FOLDER    writes all inputs of a target into a folder
+//! corpus pack TARGET FOLDER      keeps what is in a folder, and no recorded exchange makes, as found
+//! corpus run TARGET FILE         runs one input
+//! ```
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use fuzz::{corpus, Target, TARGETS};
+
+const USAGE: &str =
+    "usage: corpus list | corpus unpack|pack TARGET FOLDER | corpus run TARGET FILE";
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments[..] {
+        ["list"] => {
+            TARGETS
+                .iter()
+                .for_each(|target| println!("{}", target.name));
+            Ok(())
+        }
+        ["unpack", target, folder] => unpack(target, Path::new(folder)),
+        ["pack", target, folder] => pack(target, Path::new(folder)),
+        ["run", target, file] => run(target, Path::new(file)),
+        _ => Err(io::Error::other(USAGE)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("corpus: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn named(target: &str) -> io::Result<Target> {
+    Target::named(target).ok_or_else(|| io::Error::other(format!("there is no target {target}")))
+}
+
+fn unpack(target: &str, folder: &Path) -> io::Result<()> {
+    named(target)?;
+    fs::create_dir_all(folder)?;
+    for (number, input) in corpus::inputs(target)?.iter().enumerate() {
+        fs::write(folder.join(format!("{number:04}")), input)?;
+    }
+    Ok(())
+}
+
+fn pack(target: &str, folder: &Path) -> io::Result<()> {
+    named(target)?;
+    let recorded = corpus::recorded(target)?;
+    let mut lines = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let input = fs::read(entry?.path())?;
+        if !input.is_empty() && !recorded.contains(&input) {
+            let line: String = input.iter().map(|byte| format!("{byte:02x}")).collect();
+            lines.push(line + "\n");
+        }
+    }
+    lines.sort_by_key(|line| (line.len(), line.clone()));
+    fs::write(corpus::file(target), lines.concat())
+}
+
+fn run(target: &str, file: &Path) -> io::Result<()> {
+    let target = named(target)?;
+    (target.run)(&fs::read(file)?);
+    Ok(())
+}
