@@ -10,7 +10,6 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{json, Map, Value};
 
-use crate::counters::Counters;
 use crate::faults::Fault;
 use crate::server::Shared;
 use crate::settings::Change;
@@ -114,10 +113,9 @@ fn run(shared: &Shared, command: Command) -> Result<Map<String, Value>, String> 
         Command::State {} => object(shared.with(|device, now| device.state(now))),
         Command::Counters { clear } => object(shared.with(|device, now| {
             device.advance(now);
-            let counters = device.counters();
-            let value = json!(counters);
+            let value = device.describe_counters();
             if clear {
-                *counters = Counters::default();
+                device.clear_counters();
             }
             value
         })),

@@ -2,11 +2,10 @@
 //! The HECI registers: two control and status registers and two circular buffers.
 //!
 //! Pure: no memory, no interrupts, no time. Each change reports what the rest of the function has
-//! to do about it. Offsets and bits as in Linux `drivers/misc/issei/hw_heci_regs.h`.
+//! to do about it. Offsets and bits as in Linux `drivers/misc/issei/hw_heci_regs.h`; those of D0i3
+//! as in `drivers/misc/mei/hw-me-regs.h`.
 
-use serde::Serialize;
-
-/// Size of BAR 0 in bytes; the registers are its first 16.
+/// Size of BAR 0 in bytes; the registers are its first 16, and one at 0x800.
 pub const BAR_SIZE: u64 = 0x1000;
 
 /// Reset: the host asks for one (`H_CSR`), the firmware announces its own (`FW_CSR_HA`).
@@ -20,29 +19,44 @@ pub const IS: u32 = 1 << 1;
 /// Interrupt enable.
 pub const IE: u32 = 1;
 
-/// Bits 7:5 of `H_CSR`, power states on other HECI functions: kept as the host writes them.
+/// D0i3 interrupt enable, where the function has D0i3.
+pub const D0I3_IE: u32 = 1 << 5;
+/// D0i3 interrupt status, write one to clear, where the function has D0i3.
+pub const D0I3_IS: u32 = 1 << 6;
+
+/// Bits 7:5 of `H_CSR`: without D0i3 kept as the host writes them.
 const POWER: u32 = 0xe0;
-/// What bits 7:5 hold after power-on. Not zero, so that a host that drops them is seen.
+/// What bits 7:5 hold after power-on without D0i3. Not zero, so that a host that drops them is
+/// seen.
 const POWER_ON: u32 = 0x20;
 
-/// A register of BAR 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// A register of BAR 0. What it is called is up to the personality.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Register {
     /// Write window of the host circular buffer.
-    #[serde(rename = "H_CB_WW")]
     HostWindow,
     /// Host control and status.
-    #[serde(rename = "H_CSR")]
     HostCsr,
     /// Read window of the firmware circular buffer.
-    #[serde(rename = "FW_CB_RW")]
     FirmwareWindow,
     /// Firmware control and status, read only for the host.
-    #[serde(rename = "FW_CSR_HA")]
     FirmwareCsr,
+    /// D0i3 control.
+    D0i3Control,
     /// The rest of the BAR: reads as zero, ignores writes.
-    #[serde(rename = "other")]
     Other,
+}
+
+impl Register {
+    /// Every register.
+    pub const ALL: [Self; 6] = [
+        Self::HostWindow,
+        Self::HostCsr,
+        Self::FirmwareWindow,
+        Self::FirmwareCsr,
+        Self::D0i3Control,
+        Self::Other,
+    ];
 }
 
 /// The part of one dword that an access touches.
@@ -105,6 +119,7 @@ fn register(offset: u64) -> Register {
         1 => Register::HostCsr,
         2 => Register::FirmwareWindow,
         3 => Register::FirmwareCsr,
+        0x200 => Register::D0i3Control,
         _ => Register::Other,
     }
 }
@@ -155,14 +170,20 @@ impl CircularBuffer {
         self.write = self.write.wrapping_add(1);
     }
 
-    /// Reads a dword; nothing from an empty buffer.
-    pub fn pop(&mut self) -> Option<u32> {
+    /// The dword that is read next; nothing from an empty buffer.
+    pub fn peek(&self) -> Option<u32> {
         if self.filled() == 0 {
             return None;
         }
         let index = usize::from(self.read) % self.slots.len().max(1);
-        self.read = self.read.wrapping_add(1);
         self.slots.get(index).copied()
+    }
+
+    /// Reads a dword; nothing from an empty buffer.
+    pub fn pop(&mut self) -> Option<u32> {
+        let dword = self.peek()?;
+        self.read = self.read.wrapping_add(1);
+        Some(dword)
     }
 
     fn clear(&mut self) {
@@ -182,15 +203,17 @@ pub struct Effect {
     pub doorbell: bool,
     /// `RST` went from 0 to 1.
     pub reset: bool,
-    /// `IE` was set while `IS` stands: an interrupt message is due.
+    /// An enable was set while its status stands: an interrupt message is due.
     pub interrupt: bool,
 }
 
-/// All state behind the four registers.
+/// All state behind the first four registers.
 #[derive(Clone, Debug)]
 pub struct Registers {
     /// `RST`, `RDY`, `IS`, `IE` and bits 7:5 of `H_CSR`.
     host: u32,
+    /// Bits of `H_CSR` that are interrupt statuses.
+    statuses: u32,
     /// `RST`, `RDY`, `IG`, `IS` and `IE` of `FW_CSR_HA`.
     firmware: u32,
     /// Written by the host through `H_CB_WW`.
@@ -205,10 +228,26 @@ impl Registers {
     pub fn new(depth: u8) -> Self {
         Self {
             host: POWER_ON,
+            statuses: IS,
             firmware: IE,
             host_buffer: CircularBuffer::new(depth),
             firmware_buffer: CircularBuffer::new(depth),
         }
+    }
+
+    /// The same of a function with D0i3: bits 5 and 6 of `H_CSR` are its interrupt's.
+    pub fn with_d0i3(depth: u8) -> Self {
+        Self {
+            host: 0,
+            statuses: IS | D0I3_IS,
+            ..Self::new(depth)
+        }
+    }
+
+    /// Whether a status stands that is enabled.
+    fn pending(&self, host: u32) -> bool {
+        let status = host & self.statuses;
+        status & IS != 0 && host & IE != 0 || status & D0I3_IS != 0 && host & D0I3_IE != 0
     }
 
     /// Value of `H_CSR`.
@@ -227,7 +266,7 @@ impl Registers {
             Register::HostCsr => self.host_csr(),
             Register::FirmwareWindow => self.firmware_buffer.pop().unwrap_or(0),
             Register::FirmwareCsr => self.firmware_csr(),
-            Register::HostWindow | Register::Other => 0,
+            Register::HostWindow | Register::D0i3Control | Register::Other => 0,
         }
     }
 
@@ -235,14 +274,12 @@ impl Registers {
     pub fn write_host_csr(&mut self, value: u32, mask: u32, stuck: bool) -> Effect {
         let value = value & mask;
         let was = self.host;
-        let held = IE | RDY | RST | POWER;
+        let held = (IE | RDY | RST | POWER) & !self.statuses;
         let mut next = (was & !(held & mask)) | (value & held);
         if stuck {
             next |= was & RST;
         }
-        if value & IS != 0 {
-            next &= !IS;
-        }
+        next &= !(value & self.statuses);
         let reset = next & !was & RST != 0;
         if next & RST != 0 {
             next &= !RDY;
@@ -255,7 +292,7 @@ impl Registers {
         Effect {
             doorbell: value & IG != 0,
             reset,
-            interrupt: next & !was & IE != 0 && next & IS != 0,
+            interrupt: self.pending(next) && !self.pending(was),
         }
     }
 
@@ -269,12 +306,12 @@ impl Registers {
         self.host & RST != 0
     }
 
-    /// The firmware interrupts the host: sets `IS`. True if an interrupt message is due, which is
-    /// when `IS` was clear and `IE` is set.
-    pub fn raise(&mut self) -> bool {
-        let due = self.host & IS == 0 && self.host & IE != 0;
-        self.host |= IS;
-        due
+    /// The firmware interrupts the host: sets `status`, one of `IS` and `D0I3_IS`. True if an
+    /// interrupt message is due, which is when it is enabled and no other was pending.
+    pub fn raise(&mut self, status: u32) -> bool {
+        let was = self.host;
+        self.host |= status & self.statuses;
+        self.pending(self.host) && !self.pending(was)
     }
 
     /// The firmware is up: sets `RDY`, clears `RST`.
@@ -385,9 +422,30 @@ mod tests {
     #[test]
     fn enabling_interrupts_while_status_stands_is_due_once() {
         let mut regs = Registers::new(32);
-        assert!(!regs.raise());
+        assert!(!regs.raise(IS));
         assert!(regs.write_host_csr(IE, u32::MAX, false).interrupt);
         assert!(!regs.write_host_csr(IE, u32::MAX, false).interrupt);
-        assert!(!regs.raise());
+        assert!(!regs.raise(IS));
+    }
+
+    #[test]
+    fn the_two_interrupts_of_a_function_with_d0i3_share_the_message() {
+        let mut regs = Registers::with_d0i3(32);
+        regs.write_host_csr(IE | D0I3_IE, u32::MAX, false);
+        assert!(regs.raise(D0I3_IS));
+        assert!(!regs.raise(IS));
+        regs.write_host_csr(IE | D0I3_IE | D0I3_IS, u32::MAX, false);
+        assert_eq!(regs.host_csr() & 0xff, IE | D0I3_IE | IS);
+        regs.write_host_csr(D0I3_IE | IS, u32::MAX, false);
+        assert!(!regs.raise(IS), "disabled");
+        assert!(regs.raise(D0I3_IS));
+    }
+
+    #[test]
+    fn without_d0i3_its_bits_are_plain() {
+        let mut regs = Registers::new(32);
+        regs.write_host_csr(IE | D0I3_IE | D0I3_IS, u32::MAX, false);
+        assert!(!regs.raise(D0I3_IS));
+        assert_eq!(regs.host_csr() & 0xff, IE | D0I3_IE | D0I3_IS);
     }
 }

@@ -9,20 +9,18 @@ use serde_json::{json, Value};
 use crate::clients::{FirmwareClient, Reply};
 use crate::config::{ConfigSpace, Power};
 use crate::counters::Counters;
-use crate::csr::{lanes, Lane, Register, Registers};
+use crate::csr::{lanes, Lane, Register};
 use crate::faults::{Fault, Faults};
 use crate::firmware::Firmware;
 use crate::hw::{Clock, Hw, InterruptLine};
 use crate::memory::GuestMemory;
+use crate::personality::Personality;
 use crate::settings::{Change, Settings};
 use crate::spdm::algorithms::Asym;
 use crate::spdm::{Connection, Engine};
 use crate::timeline::Timeline;
 use crate::trace::Trace;
 use crate::wire::Message;
-
-/// Dwords of each circular buffer.
-const DEPTH: u8 = 32;
 
 /// A register write that is still on its way.
 struct Posted {
@@ -31,16 +29,16 @@ struct Posted {
     value: u32,
 }
 
-/// One HECI function. Every call that comes from outside begins with what is due until then.
+/// One function. Every call that comes from outside begins with what is due until then.
 pub struct Device {
     hw: Hw,
-    firmware: Firmware,
+    firmware: Box<dyn Personality>,
     posted: VecDeque<Posted>,
     device_id: u16,
 }
 
 impl Device {
-    /// The function after power-on.
+    /// A HECI function after power-on.
     pub fn new(
         device_id: u16,
         fw_version: [u16; 4],
@@ -48,11 +46,24 @@ impl Device {
         settings: Settings,
         trace: Trace,
     ) -> Self {
+        let firmware = Box::new(Firmware::new(fw_version, clients));
+        Self::with(firmware, device_id, fw_version, settings, trace)
+    }
+
+    /// A function with this firmware after power-on. `fw_version` is what its SPDM responder
+    /// measures.
+    pub fn with(
+        firmware: Box<dyn Personality>,
+        device_id: u16,
+        fw_version: [u16; 4],
+        settings: Settings,
+        trace: Trace,
+    ) -> Self {
         let mut device = Self {
             hw: Hw {
                 clock: Clock::default(),
                 config: ConfigSpace::new(device_id),
-                regs: Registers::new(DEPTH),
+                regs: firmware.registers(),
                 memory: GuestMemory::default(),
                 line: InterruptLine::default(),
                 counters: Counters::default(),
@@ -63,7 +74,7 @@ impl Device {
                 engine: Engine::new(fw_version),
                 link: 0,
             },
-            firmware: Firmware::new(fw_version, clients),
+            firmware,
             posted: VecDeque::new(),
             device_id,
         };
@@ -114,16 +125,14 @@ impl Device {
             self.hw.counters.mmio_read.count(lane.register);
             let dark =
                 !self.hw.config.decodes_memory() || self.hw.fault(Fault::MmioAllOnes).is_some();
-            let value = if dark {
-                u32::MAX
-            } else {
-                self.hw.regs.read(lane.register)
+            let value = match lane.register {
+                _ if dark => u32::MAX,
+                Register::D0i3Control => self.firmware.d0i3(),
+                register => self.hw.regs.read(register),
             };
-            let register = lane.register;
-            self.hw.note(
-                "mmio_read",
-                || json!({"register": register, "value": value}),
-            );
+            let name = self.firmware.name(lane.register);
+            self.hw
+                .note("mmio_read", || json!({"register": name, "value": value}));
             lane.place(value, data);
         }
     }
@@ -146,15 +155,12 @@ impl Device {
 
     fn write_register(&mut self, lane: Lane, value: u32) {
         let hw = &mut self.hw;
-        let register = lane.register;
-        hw.note(
-            "mmio_write",
-            || json!({"register": register, "value": value}),
-        );
+        let name = self.firmware.name(lane.register);
+        hw.note("mmio_write", || json!({"register": name, "value": value}));
         if !hw.config.decodes_memory() {
             return;
         }
-        match register {
+        match lane.register {
             Register::HostWindow => hw.regs.host_buffer.push(value),
             Register::HostCsr => {
                 let stuck = hw.regs.host_resetting() && hw.fault(Fault::ResetStuck).is_some();
@@ -169,6 +175,10 @@ impl Device {
                     hw.counters.doorbells += 1;
                     self.firmware.doorbell(hw);
                 }
+            }
+            Register::D0i3Control => {
+                let kept = self.firmware.d0i3() & !lane.mask();
+                self.firmware.set_d0i3(hw, kept | value);
             }
             Register::FirmwareWindow | Register::FirmwareCsr | Register::Other => {}
         }
@@ -208,7 +218,7 @@ impl Device {
         self.posted.clear();
         self.hw.timeline = Timeline::default();
         self.hw.config = ConfigSpace::new(self.device_id);
-        self.hw.regs = Registers::new(DEPTH);
+        self.hw.regs = self.firmware.registers();
         self.firmware.power_on(&mut self.hw);
     }
 
@@ -222,14 +232,25 @@ impl Device {
         &mut self.hw.line
     }
 
-    /// The counters, to read and clear.
-    pub fn counters(&mut self) -> &mut Counters {
-        &mut self.hw.counters
+    /// All counters.
+    pub fn describe_counters(&self) -> Value {
+        let name = |register| self.firmware.name(register);
+        self.hw.counters.describe(name)
+    }
+
+    /// Zeroes the counters.
+    pub fn clear_counters(&mut self) {
+        self.hw.counters = Counters::default();
     }
 
     /// The faults, to arm and clear.
     pub fn faults(&mut self) -> &mut Faults {
         &mut self.hw.faults
+    }
+
+    /// How long the host is to wait for each register access.
+    pub fn mmio_cost(&self) -> Duration {
+        Duration::from_micros(self.hw.settings.mmio_cost_us)
     }
 
     /// Changes settings.
@@ -258,7 +279,7 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// There is no shared memory, or the message does not fit its section.
+    /// The link is not far enough, or does not carry the message.
     pub fn send(&mut self, now: Duration, message: Message) -> Result<(), String> {
         self.advance(now);
         self.firmware.send(&mut self.hw, message)?;

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::config::ConfigSpace;
 use crate::counters::Counters;
-use crate::csr::Registers;
+use crate::csr::{Registers, D0I3_IS, IS};
 use crate::faults::{Fault, Faults};
 use crate::memory::GuestMemory;
 use crate::settings::Settings;
@@ -45,12 +45,14 @@ pub enum Event {
     },
     /// An interrupt message that a fault has delayed or multiplied.
     Interrupt,
+    /// A change of D0i3 is complete.
+    D0i3,
 }
 
 impl Event {
     /// Whether the event dies with the link.
     pub fn belongs_to_link(&self) -> bool {
-        !matches!(self, Self::Interrupt)
+        !matches!(self, Self::Interrupt | Self::D0i3)
     }
 }
 
@@ -109,7 +111,7 @@ pub struct Hw {
     pub clock: Clock,
     /// PCI configuration space.
     pub config: ConfigSpace,
-    /// HECI registers.
+    /// Registers of BAR 0.
     pub regs: Registers,
     /// Guest memory.
     pub memory: GuestMemory,
@@ -162,12 +164,19 @@ impl Hw {
 
     /// The firmware interrupts the host.
     pub fn raise(&mut self) {
-        if self.regs.raise() {
+        if self.regs.raise(IS) {
             self.interrupt();
         }
     }
 
-    /// An interrupt message is due, because `IS` and `IE` are now both set and were not before.
+    /// A change of D0i3 interrupts the host.
+    pub fn raise_d0i3(&mut self) {
+        if self.regs.raise(D0I3_IS) {
+            self.interrupt();
+        }
+    }
+
+    /// An interrupt message is due: a status stands and is enabled, and none was before.
     pub fn interrupt(&mut self) {
         if self.fault(Fault::InterruptLost).is_some() {
             return;

@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod boot;
 pub mod clients;
 pub mod config;
 pub mod control;
@@ -22,6 +23,7 @@ pub mod firmware;
 pub mod ham;
 pub mod hw;
 pub mod memory;
+pub mod personality;
 pub mod server;
 pub mod settings;
 pub mod spdm;

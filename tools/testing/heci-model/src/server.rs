@@ -100,10 +100,23 @@ impl Shared {
 /// What the vfio-user server calls.
 pub struct Backend(pub Arc<Shared>);
 
+impl Backend {
+    /// Accesses a register, after the time that it costs. The device is not locked meanwhile, and
+    /// the thread does not sleep: it would wake up too late.
+    fn access(&self, action: impl FnOnce(&mut Device, Duration)) {
+        let cost = self.0.with(|device, _| device.mmio_cost());
+        let start = Instant::now();
+        while start.elapsed() < cost {
+            std::hint::spin_loop();
+        }
+        self.0.with(action);
+    }
+}
+
 impl ServerBackend for Backend {
     fn region_read(&mut self, region: u32, offset: u64, data: &mut [u8]) -> Result<(), Error> {
         match region {
-            VFIO_PCI_BAR0_REGION_INDEX => self.0.with(|d, now| d.bar_read(now, offset, data)),
+            VFIO_PCI_BAR0_REGION_INDEX => self.access(|d, now| d.bar_read(now, offset, data)),
             VFIO_PCI_CONFIG_REGION_INDEX => self.0.with(|d, now| d.config_read(now, offset, data)),
             _ => return Err(ErrorKind::InvalidInput.into()),
         }
@@ -112,7 +125,7 @@ impl ServerBackend for Backend {
 
     fn region_write(&mut self, region: u32, offset: u64, data: &[u8]) -> Result<(), Error> {
         match region {
-            VFIO_PCI_BAR0_REGION_INDEX => self.0.with(|d, now| d.bar_write(now, offset, data)),
+            VFIO_PCI_BAR0_REGION_INDEX => self.access(|d, now| d.bar_write(now, offset, data)),
             VFIO_PCI_CONFIG_REGION_INDEX => self.0.with(|d, now| d.config_write(now, offset, data)),
             _ => return Err(ErrorKind::InvalidInput.into()),
         }
@@ -181,7 +194,7 @@ impl ServerBackend for Backend {
     }
 }
 
-/// A vfio-user server for a HECI function, listening on `socket`.
+/// A vfio-user server for the function, listening on `socket`.
 ///
 /// # Errors
 ///

@@ -40,6 +40,9 @@ pub struct Settings {
     /// all that wait
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub write_delay_us: u64,
+    /// Keep the processor that accesses a register waiting this long
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub mmio_cost_us: u64,
     /// Look at the counters this often without a doorbell, 0 for never
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub poll_us: u64,
@@ -62,6 +65,8 @@ pub struct Change {
     pub ready_latency_us: Option<u64>,
     /// See [`Settings::write_delay_us`].
     pub write_delay_us: Option<u64>,
+    /// See [`Settings::mmio_cost_us`].
+    pub mmio_cost_us: Option<u64>,
     /// HFS 1 to 6, instead of the values that follow the firmware's state.
     pub hfs: Option<[u32; 6]>,
 }
@@ -75,6 +80,7 @@ impl Settings {
         set(&mut self.consume_latency_us, change.consume_latency_us);
         set(&mut self.ready_latency_us, change.ready_latency_us);
         set(&mut self.write_delay_us, change.write_delay_us);
+        set(&mut self.mmio_cost_us, change.mmio_cost_us);
     }
 
     /// [`Settings::write_delay_us`].

@@ -3,6 +3,8 @@
 //! header and the bus messages. Written from the description of the protocol, on purpose not
 //! shared with any driver.
 
+use serde_json::{json, Value};
+
 /// Identifier of a setup request.
 pub const SETUP_REQUEST: u32 = 0x8086_cafe;
 /// Identifier of a setup response.
@@ -142,6 +144,22 @@ impl Message {
             ..Header::default()
         };
         Self { header, payload }
+    }
+
+    /// The message as the trace shows it.
+    pub fn describe(&self) -> Value {
+        let Header {
+            length,
+            fw_id,
+            host_id,
+            flags,
+            status,
+            ..
+        } = self.header;
+        let start = self.payload.iter().take(32);
+        let data: String = start.map(|byte| format!("{byte:02x}")).collect();
+        json!({"length": length, "fw_id": fw_id, "host_id": host_id, "flags": flags,
+            "status": status, "data": data})
     }
 
     /// Whether this is a bus message.

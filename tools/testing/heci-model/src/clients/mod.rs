@@ -66,6 +66,18 @@ const fn uuid(value: u128) -> [u8; 16] {
     value.to_be_bytes()
 }
 
+/// A UUID in its usual form.
+pub(crate) fn print_uuid(uuid: &[u8; 16]) -> String {
+    let mut text = String::new();
+    for (index, byte) in uuid.iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        text.push_str(&format!("{byte:02x}"));
+    }
+    text
+}
+
 /// The client with the model's own SPDM responder.
 pub fn spdm() -> Box<dyn FirmwareClient> {
     Box::new(Spdm::default())

@@ -12,16 +12,19 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{json, Value};
 
-use crate::clients::FirmwareClient;
+use crate::boot::{Boot, SELF_RESET};
+use crate::clients::{self, FirmwareClient};
+use crate::csr::{Register, Registers};
 use crate::faults::{apply, Fault};
 use crate::ham::{Ham, Incoming};
 use crate::hw::{Event, Hw, FAULT_PERIOD};
 use crate::memory::DmaError;
+use crate::personality::Personality;
 use crate::settings::Notify;
 use crate::wire::{status, Message, SetupRequest, SETUP_DWORDS, SETUP_REQUEST, VERSION};
 
-/// How long the firmware is down after it found the host's state impossible.
-const SELF_RESET: Duration = Duration::from_millis(10);
+/// Dwords of each circular buffer.
+const DEPTH: u8 = 32;
 
 /// How far the link is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -41,6 +44,7 @@ pub enum Phase {
 
 /// The firmware behind one function, with the link to the host as it knows it.
 pub struct Firmware {
+    boot: Boot,
     phase: Phase,
     ham: Option<Ham>,
     outgoing: VecDeque<Message>,
@@ -48,68 +52,20 @@ pub struct Firmware {
     version: [u16; 4],
     /// The `not-consumed` fault has fired since the last reset.
     deaf: bool,
-    /// When it becomes ready, while it is down.
-    ready_at: Duration,
-    /// HFS 1 to 6, if they do not follow the phase.
-    hfs: Option<[u32; 6]>,
 }
 
 impl Firmware {
     /// Firmware of this version with these clients, in reset.
     pub fn new(version: [u16; 4], clients: Vec<Box<dyn FirmwareClient>>) -> Self {
         Self {
+            boot: Boot::default(),
             phase: Phase::Down,
             ham: None,
             outgoing: VecDeque::new(),
             clients,
             version,
             deaf: false,
-            ready_at: Duration::ZERO,
-            hfs: None,
         }
-    }
-
-    /// The function was powered on or reset: the firmware is ready and tells nobody.
-    pub fn power_on(&mut self, hw: &mut Hw) {
-        self.forget_link(hw);
-        hw.regs.set_firmware_ready();
-        self.enter(hw, Phase::Ready);
-    }
-
-    /// The host has set `H_CSR.RST`.
-    pub fn host_reset(&mut self, hw: &mut Hw) {
-        hw.counters.resets.host += 1;
-        hw.note("host_reset", || json!({}));
-        let latency = Duration::from_micros(hw.settings.ready_latency_us);
-        let down = self.remaining(hw).max(latency);
-        self.go_down(hw, false, down);
-    }
-
-    /// The firmware resets itself and is ready again after `down`.
-    pub fn reset(&mut self, hw: &mut Hw, down: Duration) {
-        hw.counters.resets.firmware += 1;
-        hw.note(
-            "firmware_reset",
-            || json!({"down_us": down.as_micros() as u64}),
-        );
-        self.clients.iter_mut().for_each(|client| client.reset());
-        self.go_down(hw, true, down);
-        hw.raise();
-    }
-
-    fn remaining(&self, hw: &Hw) -> Duration {
-        match self.phase {
-            Phase::Down => self.ready_at.saturating_sub(hw.clock.now),
-            _ => Duration::ZERO,
-        }
-    }
-
-    fn go_down(&mut self, hw: &mut Hw, announced: bool, down: Duration) {
-        self.forget_link(hw);
-        hw.regs.set_firmware_down(announced);
-        self.enter(hw, Phase::Down);
-        self.ready_at = hw.clock.now + down;
-        hw.later(down, Event::Ready);
     }
 
     /// Drops all that belongs to the link, answers under way included.
@@ -121,110 +77,17 @@ impl Firmware {
         hw.timeline.retain(|event| !event.belongs_to_link());
     }
 
-    /// The function went to D3hot: it cannot reach memory any more, so the link is over.
-    pub fn sleep(&mut self, hw: &mut Hw) {
-        if self.phase > Phase::Ready {
-            self.forget_link(hw);
-            self.enter(hw, Phase::Ready);
-        }
-    }
-
     fn enter(&mut self, hw: &mut Hw, phase: Phase) {
         self.phase = phase;
         hw.note("link", || json!({"phase": phase}));
-        self.show_status(hw);
-    }
-
-    /// Fixes the firmware status registers, or lets them follow the state again.
-    pub fn set_hfs(&mut self, hw: &mut Hw, values: [u32; 6]) {
-        self.hfs = Some(values);
-        self.show_status(hw);
-    }
-
-    /// HFS 1 carries the working state in bits 3:0 (1 initialising, 5 normal) and bit 9 once
-    /// initialisation is complete; the others are constant.
-    fn show_status(&self, hw: &mut Hw) {
-        let working = match self.phase {
-            Phase::Down => 0x9000_0001,
-            _ => 0x9000_0245,
-        };
-        let follow = [working, 0x3985_0106, 0x20, 0x4000, 0x0004_1f03, 0x87e0_03ce];
-        hw.config.set_hfs(self.hfs.unwrap_or(follow));
-    }
-
-    /// The host rang.
-    pub fn doorbell(&mut self, hw: &mut Hw) {
-        if self.phase == Phase::Down {
-            hw.regs.acknowledge_firmware_reset();
-        } else {
-            let latency = Duration::from_micros(hw.settings.consume_latency_us);
-            hw.later(latency, Event::Pickup);
-        }
-    }
-
-    /// Handles an event of the timeline.
-    pub fn event(&mut self, hw: &mut Hw, event: Event) {
-        let done = match event {
-            Event::Pickup | Event::Poll | Event::Send(_)
-                if self.ham.is_some() && !hw.config.masters_bus() =>
-            {
-                Err(DmaError::HostAddressNotAvailable)
-            }
-            Event::Ready => {
-                self.become_ready(hw);
-                Ok(())
-            }
-            Event::Pickup => self.pick_up(hw).map(|worked| {
-                if !worked && hw.settings.notify == Notify::EveryDoorbell {
-                    hw.raise();
-                }
-            }),
-            Event::Poll => {
-                self.schedule_poll(hw);
-                self.pick_up(hw).map(drop)
-            }
-            Event::Send(message) => self.say(hw, message).map(drop),
-            Event::Rewrite {
-                address,
-                values: [first, second],
-                left,
-            } => hw.memory.store(address, first).map(|()| {
-                let values = [second, first];
-                if let Some(left) = left.checked_sub(1) {
-                    let again = Event::Rewrite {
-                        address,
-                        values,
-                        left,
-                    };
-                    hw.later(FAULT_PERIOD, again);
-                }
-            }),
-            Event::Interrupt => {
-                hw.send_msi();
-                Ok(())
-            }
-        };
-        if let Err(error) = done {
-            hw.counters.dma_errors += 1;
-            hw.note("dma_error", || json!({"error": error.to_string()}));
-            self.forget_link(hw);
-            self.enter(hw, Phase::Ready);
-        }
     }
 
     fn become_ready(&mut self, hw: &mut Hw) {
-        if hw.fault(Fault::ReadyNever).is_some() {
-            return;
+        if self.boot.become_ready(hw) {
+            self.enter(hw, Phase::Ready);
+            hw.raise();
+            self.reset_by(hw, Fault::ReadyReset);
         }
-        if let Some(ms) = hw.fault(Fault::ReadyLate) {
-            self.ready_at = hw.clock.now + Duration::from_millis(ms);
-            hw.timeline.push(self.ready_at, Event::Ready);
-            return;
-        }
-        hw.regs.set_firmware_ready();
-        self.enter(hw, Phase::Ready);
-        hw.raise();
-        self.reset_by(hw, Fault::ReadyReset);
     }
 
     /// Resets the firmware if `fault` fires.
@@ -308,9 +171,126 @@ impl Firmware {
             hw.later(period, Event::Poll);
         }
     }
+}
 
-    /// What the `state` command shows of the firmware.
-    pub fn state(&self, hw: &Hw) -> Value {
+impl Personality for Firmware {
+    fn registers(&self) -> Registers {
+        Registers::new(DEPTH)
+    }
+
+    fn name(&self, register: Register) -> &'static str {
+        match register {
+            Register::HostWindow => "H_CB_WW",
+            Register::HostCsr => "H_CSR",
+            Register::FirmwareWindow => "FW_CB_RW",
+            Register::FirmwareCsr => "FW_CSR_HA",
+            Register::D0i3Control | Register::Other => "other",
+        }
+    }
+
+    fn power_on(&mut self, hw: &mut Hw) {
+        self.forget_link(hw);
+        self.boot.power_on(hw);
+        self.enter(hw, Phase::Ready);
+    }
+
+    fn host_reset(&mut self, hw: &mut Hw) {
+        self.forget_link(hw);
+        self.boot.host_reset(hw);
+        self.enter(hw, Phase::Down);
+    }
+
+    fn reset(&mut self, hw: &mut Hw, down: Duration) {
+        self.forget_link(hw);
+        self.clients.iter_mut().for_each(|client| client.reset());
+        self.boot.reset(hw, down);
+        self.enter(hw, Phase::Down);
+        hw.raise();
+    }
+
+    /// Memory is out of reach in D3hot, so the link is over.
+    fn sleep(&mut self, hw: &mut Hw) {
+        if self.phase > Phase::Ready {
+            self.forget_link(hw);
+            self.enter(hw, Phase::Ready);
+        }
+    }
+
+    fn doorbell(&mut self, hw: &mut Hw) {
+        if self.phase == Phase::Down {
+            hw.regs.acknowledge_firmware_reset();
+        } else {
+            let latency = Duration::from_micros(hw.settings.consume_latency_us);
+            hw.later(latency, Event::Pickup);
+        }
+    }
+
+    fn event(&mut self, hw: &mut Hw, event: Event) {
+        let done = match event {
+            Event::Pickup | Event::Poll | Event::Send(_)
+                if self.ham.is_some() && !hw.config.masters_bus() =>
+            {
+                Err(DmaError::HostAddressNotAvailable)
+            }
+            Event::Ready => {
+                self.become_ready(hw);
+                Ok(())
+            }
+            Event::Pickup => self.pick_up(hw).map(|worked| {
+                if !worked && hw.settings.notify == Notify::EveryDoorbell {
+                    hw.raise();
+                }
+            }),
+            Event::Poll => {
+                self.schedule_poll(hw);
+                self.pick_up(hw).map(drop)
+            }
+            Event::Send(message) => self.say(hw, message).map(drop),
+            Event::Rewrite {
+                address,
+                values: [first, second],
+                left,
+            } => hw.memory.store(address, first).map(|()| {
+                let values = [second, first];
+                if let Some(left) = left.checked_sub(1) {
+                    let again = Event::Rewrite {
+                        address,
+                        values,
+                        left,
+                    };
+                    hw.later(FAULT_PERIOD, again);
+                }
+            }),
+            Event::Interrupt => {
+                hw.send_msi();
+                Ok(())
+            }
+            Event::D0i3 => Ok(()),
+        };
+        if let Err(error) = done {
+            hw.counters.dma_errors += 1;
+            hw.note("dma_error", || json!({"error": error.to_string()}));
+            self.forget_link(hw);
+            self.enter(hw, Phase::Ready);
+        }
+    }
+
+    fn set_hfs(&mut self, hw: &mut Hw, values: [u32; 6]) {
+        self.boot.set_hfs(hw, values);
+    }
+
+    fn send(&mut self, hw: &mut Hw, message: Message) -> Result<(), String> {
+        let Some(ham) = &self.ham else {
+            return Err("no shared memory: the link is not set up".into());
+        };
+        if message.payload.len() > ham.f2h_payload() as usize {
+            return Err(format!("at most {} bytes of data fit", ham.f2h_payload()));
+        }
+        hw.later(Duration::ZERO, Event::Send(message));
+        Ok(())
+    }
+
+    fn state(&self, hw: &Hw) -> Value {
         let counters = self
             .ham
             .as_ref()
@@ -325,7 +305,7 @@ impl Firmware {
         });
         let rows = self.rows();
         let clients = rows.iter().zip(&self.clients).map(|(row, client)| {
-            json!({"id": row.id, "uuid": print_uuid(&row.uuid), "version": row.version,
+            json!({"id": row.id, "uuid": clients::print_uuid(&row.uuid), "version": row.version,
                 "mtu": row.mtu, "flags": row.flags, "state": client.state()})
         });
         json!({
@@ -337,16 +317,4 @@ impl Firmware {
             "outgoing": self.outgoing.len(),
         })
     }
-}
-
-/// A UUID in its usual form.
-fn print_uuid(uuid: &[u8; 16]) -> String {
-    let mut text = String::new();
-    for (index, byte) in uuid.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text
 }

@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use serde_json::{json, Value};
-
 use super::{Firmware, Phase};
 use crate::clients::Properties;
 use crate::faults::{apply, Fault};
@@ -34,7 +32,7 @@ impl Firmware {
         } else {
             hw.counters.messages.h2f += 1;
         }
-        hw.note("message_h2f", || describe(&message));
+        hw.note("message_h2f", || message.describe());
         if hw.settings.notify != Notify::Response {
             hw.raise();
         }
@@ -146,7 +144,7 @@ impl Firmware {
             if self.outgoing.len() < OUTGOING_MAX {
                 self.outgoing.push_back(message);
             } else {
-                hw.note("message_dropped", || describe(&message));
+                hw.note("message_dropped", || message.describe());
             }
         }
         self.publish(hw)
@@ -175,7 +173,7 @@ impl Firmware {
         } else {
             hw.counters.messages.f2h += 1;
         }
-        hw.note("message_f2h", || describe(&message));
+        hw.note("message_f2h", || message.describe());
         if let Some(left) = hw.fault(Fault::HeaderChanges) {
             let values = apply::header_lengths(&message.header);
             hw.later(
@@ -191,39 +189,4 @@ impl Firmware {
         self.reset_by(hw, Fault::ResetAfterResponse);
         Ok(true)
     }
-
-    /// Says something that nobody asked for.
-    ///
-    /// # Errors
-    ///
-    /// There is no shared memory, or the message does not fit its section.
-    pub fn send(&mut self, hw: &mut Hw, message: Message) -> Result<(), String> {
-        let Some(ham) = &self.ham else {
-            return Err("no shared memory: the link is not set up".into());
-        };
-        if message.payload.len() > ham.f2h_payload() as usize {
-            return Err(format!("at most {} bytes of data fit", ham.f2h_payload()));
-        }
-        hw.later(Duration::ZERO, Event::Send(message));
-        Ok(())
-    }
-}
-
-fn describe(message: &Message) -> Value {
-    let Header {
-        length,
-        fw_id,
-        host_id,
-        flags,
-        status,
-        ..
-    } = message.header;
-    let data: String = message
-        .payload
-        .iter()
-        .take(32)
-        .map(|b| format!("{b:02x}"))
-        .collect();
-    json!({"length": length, "fw_id": fw_id, "host_id": host_id, "flags": flags,
-        "status": status, "data": data})
 }

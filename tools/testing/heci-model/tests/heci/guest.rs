@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A guest without a driver: memory, an interrupt that counts, and the accesses of a host.
+//! The accesses of a HECI host without a driver.
 //!
 //! The layouts are written out here once more, on purpose not taken from the model.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use heci_model::clients::{self, FirmwareClient};
-use heci_model::control;
 use heci_model::device::Device;
-use heci_model::server::{Backend, Clock, Shared};
 use heci_model::settings::Settings;
 use heci_model::trace::Trace;
-use serde_json::{json, Value};
-use vfio_user::{DmaMapFlags, ServerBackend};
+use vfio_user::ServerBackend;
+
+pub(crate) use crate::machine::{dword, RAM, RAM_SIZE};
+use crate::machine::{Machine, MSI, TRIGGER};
 
 pub(crate) const H_CB_WW: u64 = 0x0;
 pub(crate) const H_CSR: u64 = 0x4;
@@ -29,22 +26,14 @@ pub(crate) const IG: u32 = 1 << 2;
 pub(crate) const IS: u32 = 1 << 1;
 pub(crate) const IE: u32 = 1 << 0;
 
-/// Where the guest's memory begins: above 4 GiB, so that only 64-bit addresses reach it.
-pub(crate) const RAM: u64 = 0x2_0000_0000;
-pub(crate) const RAM_SIZE: u64 = 0x10_0000;
 /// The shared memory that [`Guest::set_up`] offers.
 pub(crate) const SHARED: u64 = RAM + 0x4000;
 pub(crate) const SECTION: u64 = 0x1_0000;
 pub(crate) const CONTROL: u64 = SHARED + 2 * SECTION;
 
-const BAR0: u32 = 0;
-const CONFIG: u32 = 7;
-const MSI: u32 = 1;
 const DATA_NONE: u32 = 1;
-const DATA_EVENTFD: u32 = 4;
 const MASK: u32 = 8;
 const UNMASK: u32 = 16;
-const TRIGGER: u32 = 32;
 
 /// Ids and contents of a message in shared memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,14 +66,21 @@ impl Message {
     }
 }
 
-/// See the module.
-pub(crate) struct Guest {
-    pub(crate) backend: Backend,
-    pub(crate) shared: Arc<Shared>,
-    ram: File,
-    /// Stands in for the eventfd: grows by 8 bytes with each interrupt.
-    eventfd: File,
-    seen: usize,
+/// A host of a HECI function.
+pub(crate) struct Guest(Machine);
+
+impl Deref for Guest {
+    type Target = Machine;
+
+    fn deref(&self) -> &Machine {
+        &self.0
+    }
+}
+
+impl DerefMut for Guest {
+    fn deref_mut(&mut self) -> &mut Machine {
+        &mut self.0
+    }
 }
 
 impl Guest {
@@ -116,35 +112,7 @@ impl Guest {
 
     fn made(clients: Vec<Box<dyn FirmwareClient>>, settings: Settings) -> Self {
         let device = Device::new(0xa85d, [1, 2, 3, 4], clients, settings, Trace::default());
-        let shared = Shared::new(device, Clock::Manual(AtomicU64::new(0)));
-        let ram = tempfile::tempfile().unwrap();
-        ram.set_len(RAM_SIZE).unwrap();
-        let eventfd = tempfile::tempfile().unwrap();
-        let theirs = eventfd.try_clone().unwrap();
-        let mut guest = Self {
-            backend: Backend(Arc::clone(&shared)),
-            shared,
-            ram,
-            eventfd,
-            seen: 0,
-        };
-        guest.map(DmaMapFlags::READ_WRITE);
-        guest.wire(Some(theirs));
-        guest.write_config(0x8e, &[0x01]);
-        guest.write_config(0x04, &[0x06]);
-        guest
-    }
-
-    pub(crate) fn map(&mut self, flags: DmaMapFlags) {
-        let file = self.ram.try_clone().unwrap();
-        let map = self.backend.dma_map(flags, 0, RAM, RAM_SIZE, Some(file));
-        map.unwrap();
-    }
-
-    pub(crate) fn wire(&mut self, eventfd: Option<File>) {
-        let files = eventfd.into_iter().collect();
-        let flags = DATA_EVENTFD | TRIGGER;
-        self.backend.set_irqs(MSI, flags, 0, 1, files).unwrap();
+        Self(Machine::new(device))
     }
 
     /// Masks or unmasks the vector the vfio way.
@@ -159,50 +127,6 @@ impl Guest {
         self.backend.set_irqs(MSI, flags, 0, count, vec![]).unwrap();
     }
 
-    /// Interrupts since the last call.
-    pub(crate) fn interrupts(&mut self) -> usize {
-        let all = self.eventfd.metadata().unwrap().len() as usize / 8;
-        all - std::mem::replace(&mut self.seen, all)
-    }
-
-    pub(crate) fn pass(&mut self, time: Duration) {
-        match self.shared_clock() {
-            Clock::Manual(micros) => micros.fetch_add(time.as_micros() as u64, Ordering::Relaxed),
-            Clock::Wall(_) => unreachable!("a guest has a manual clock"),
-        };
-        self.shared.with(|device, now| device.advance(now));
-    }
-
-    fn shared_clock(&self) -> &Clock {
-        self.shared.clock()
-    }
-
-    pub(crate) fn pass_ms(&mut self, ms: u64) {
-        self.pass(Duration::from_millis(ms));
-    }
-
-    pub(crate) fn pass_us(&mut self, us: u64) {
-        self.pass(Duration::from_micros(us));
-    }
-
-    pub(crate) fn read_bar(&mut self, offset: u64, len: usize) -> Vec<u8> {
-        let mut data = vec![0; len];
-        self.backend.region_read(BAR0, offset, &mut data).unwrap();
-        data
-    }
-
-    pub(crate) fn write_bar(&mut self, offset: u64, data: &[u8]) {
-        self.backend.region_write(BAR0, offset, data).unwrap();
-    }
-
-    pub(crate) fn read(&mut self, register: u64) -> u32 {
-        dword(&self.read_bar(register, 4), 0)
-    }
-
-    pub(crate) fn write(&mut self, register: u64, value: u32) {
-        self.write_bar(register, &value.to_le_bytes());
-    }
-
     /// `H_CSR` without depth, pointers and bits 7:5.
     pub(crate) fn h_csr(&mut self) -> u32 {
         self.read(H_CSR) & 0x1f
@@ -211,34 +135,6 @@ impl Guest {
     /// `RST` and `RDY` of `FW_CSR_HA`.
     pub(crate) fn firmware(&mut self) -> u32 {
         self.read(FW_CSR_HA) & (RST | RDY)
-    }
-
-    pub(crate) fn read_config(&mut self, offset: u64, len: usize) -> Vec<u8> {
-        let mut data = vec![0; len];
-        self.backend.region_read(CONFIG, offset, &mut data).unwrap();
-        data
-    }
-
-    pub(crate) fn write_config(&mut self, offset: u64, data: &[u8]) {
-        self.backend.region_write(CONFIG, offset, data).unwrap();
-    }
-
-    pub(crate) fn sleep(&mut self) {
-        self.write_config(0x54, &[0x03, 0x00]);
-    }
-
-    pub(crate) fn wake(&mut self) {
-        self.write_config(0x54, &[0x00, 0x00]);
-    }
-
-    pub(crate) fn peek(&self, address: u64, len: usize) -> Vec<u8> {
-        let mut data = vec![0; len];
-        self.ram.read_exact_at(&mut data, address - RAM).unwrap();
-        data
-    }
-
-    pub(crate) fn poke(&mut self, address: u64, data: &[u8]) {
-        self.ram.write_all_at(data, address - RAM).unwrap();
     }
 
     /// `h2f_wr`, `h2f_rd`, `f2h_wr`, `f2h_rd`.
@@ -360,26 +256,6 @@ impl Guest {
         self.submit(message);
         self.take().expect("no answer")
     }
-
-    /// A command on the control socket.
-    pub(crate) fn command(&mut self, command: Value) -> Value {
-        control::answer(&self.shared, &command.to_string()).0
-    }
-
-    /// A command that must succeed.
-    pub(crate) fn ok(&mut self, command: Value) -> Value {
-        let answer = self.command(command.clone());
-        assert_eq!(answer["ok"], true, "{command}: {answer}");
-        answer
-    }
-
-    pub(crate) fn state(&mut self) -> Value {
-        self.ok(json!({"cmd": "state"}))
-    }
-
-    pub(crate) fn arm(&mut self, fault: &str) {
-        self.ok(json!({"cmd": "fault", "name": fault}));
-    }
 }
 
 /// The start request: version 1, no capabilities.
@@ -403,10 +279,6 @@ pub(crate) fn setup_request() -> [u32; 7] {
 /// Filled slots by the pointers of a control and status register.
 pub(crate) fn filled(csr: u32) -> u8 {
     ((csr >> 16) as u8).wrapping_sub((csr >> 8) as u8)
-}
-
-pub(crate) fn dword(bytes: &[u8], offset: usize) -> u32 {
-    u32::from_le_bytes(bytes[offset..offset + 4].try_into().unwrap())
 }
 
 pub(crate) fn word(bytes: &[u8], offset: usize) -> u16 {
