@@ -22,6 +22,7 @@ pub mod faults;
 pub mod firmware;
 pub mod ham;
 pub mod hw;
+pub mod mei;
 pub mod memory;
 pub mod personality;
 pub mod server;

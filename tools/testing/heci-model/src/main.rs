@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! `heci-model`: one process is one emulated HECI function.
+//! `heci-model`: one process is one emulated HECI or MEI function.
 
 #![forbid(unsafe_code)]
 
@@ -15,18 +15,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{anyhow, Context, Result};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use heci_model::clients::{self, FirmwareClient};
 use heci_model::control;
 use heci_model::device::Device;
+use heci_model::firmware::Firmware;
+use heci_model::mei::{self, Mei};
+use heci_model::personality::Personality;
 use heci_model::server::{self, Backend, Clock, Shared};
 use heci_model::settings::Settings;
 use heci_model::spdm::identity::Identity;
 use heci_model::spdm::socket::{self, Line, Remote};
 use heci_model::trace::Trace;
 
-/// An emulated HECI function with a Silicon Security Engine behind it, for QEMU's vfio-user-pci
+/// An emulated HECI (or MEI) function with a Silicon Security Engine behind it, for QEMU's vfio-user-pci
 #[derive(Parser)]
 struct Options {
     /// Socket for the vfio-user client; made here, must not exist
@@ -41,9 +44,15 @@ struct Options {
     /// File for a trace (JSON lines)
     #[arg(long, value_name = "PATH")]
     trace: Option<PathBuf>,
-    /// PCI device ID, hexadecimal
-    #[arg(long, value_name = "ID", default_value = "a85d", value_parser = device_id)]
-    device_id: u16,
+    /// What kind of function to be
+    #[arg(long, value_enum, default_value_t)]
+    personality: Kind,
+    /// PCI device ID, hexadecimal [default: a85d; mei: a870]
+    #[arg(long, value_name = "ID", value_parser = device_id)]
+    device_id: Option<u16>,
+    /// Refuse the DMA ring of MEI
+    #[arg(long)]
+    no_dma_ring: bool,
     /// Firmware version
     #[arg(long, value_name = "A.B.C.D", default_value = "1.2.3.4", value_parser = fw_version)]
     fw_version: FirmwareVersion,
@@ -64,6 +73,16 @@ struct Options {
     spdm_identity: Vec<Identity>,
     #[command(flatten)]
     settings: Settings,
+}
+
+/// A personality.
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Kind {
+    /// The HECI function of a Silicon Security Engine
+    #[default]
+    Heci,
+    /// The MEI function of a management engine
+    Mei,
 }
 
 #[derive(Clone)]
@@ -98,13 +117,17 @@ fn main() -> Result<()> {
         }
     };
     let (spdm, line) = spdm_client(&options)?;
-    let mut device = Device::new(
-        options.device_id,
-        options.fw_version.0,
-        clients::all(spdm, Duration::from_millis(options.late_ms)),
-        options.settings,
-        trace,
-    );
+    let clients = clients::all(spdm, Duration::from_millis(options.late_ms));
+    let version = options.fw_version.0;
+    let (firmware, device_id): (Box<dyn Personality>, u16) = match options.personality {
+        Kind::Heci => (Box::new(Firmware::new(version, clients)), 0xa85d),
+        Kind::Mei => (
+            Box::new(Mei::new(clients, options.no_dma_ring)),
+            mei::DEVICE_ID,
+        ),
+    };
+    let device_id = options.device_id.unwrap_or(device_id);
+    let mut device = Device::with(firmware, device_id, version, options.settings, trace);
     for identity in &options.spdm_identity {
         device.engine().give(identity.slot, identity.load()?);
     }

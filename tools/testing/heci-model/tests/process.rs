@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
 use tempfile::TempDir;
@@ -103,6 +104,33 @@ fn it_speaks_vfio_user_and_ends_with_its_client() {
 }
 
 #[test]
+fn it_can_be_a_mei_function() {
+    let model = Model::start(&["--personality", "mei"]);
+    let mut client = model.client();
+    let mut identity = [0; 4];
+    client.region_read(CONFIG, 0, &mut identity).unwrap();
+    assert_eq!(identity, [0x86, 0x80, 0x70, 0xa8]);
+    let counters = model.control().command(json!({"cmd": "counters"}));
+    assert_eq!(counters["mmio_read"]["ME_CSR_HA"], 0);
+}
+
+#[test]
+fn an_access_costs_what_it_is_told_to() {
+    let model = Model::start(&["--mmio-cost-us", "2000"]);
+    let mut client = model.client();
+    let start = Instant::now();
+    for _ in 0..5 {
+        csr(&mut client);
+    }
+    assert!(start.elapsed() >= Duration::from_millis(10));
+    model
+        .control()
+        .command(json!({"cmd": "set", "mmio_cost_us": 0}));
+    let state = model.control().command(json!({"cmd": "state"}));
+    assert_eq!(state["settings"]["mmio_cost_us"], 0);
+}
+
+#[test]
 fn control_connections_may_be_many_at_a_time() {
     let model = Model::start(&["--notify", "consumed", "--fw-version", "9.8.7.6"]);
     let mut connections: Vec<Control> = (0..4).map(|_| model.control()).collect();
@@ -136,7 +164,7 @@ fn time_passes_without_a_client() {
     let down = control.command(json!({"cmd": "state"}));
     assert_eq!(down["link"], "down");
     for _ in 0..200 {
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
         let trace = std::fs::read_to_string(model.path("trace")).unwrap();
         if trace.lines().last().unwrap().contains("\"ready\"") {
             return;
