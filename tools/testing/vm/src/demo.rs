@@ -9,16 +9,18 @@ use anyhow::{Context, Result};
 
 use crate::env::Env;
 use crate::host;
+use crate::isseictl;
 use crate::module::{self, Target};
 use crate::process;
 use crate::progress::{say, Lines, Step};
-use crate::run::{self, End, Request};
+use crate::run::{self, End, Guest, Request};
 use crate::tools::TREE;
+use crate::verifier::Verifier;
 
 const SCRIPT: &str = "tools/testing/vm/guest/demo";
 const EXCHANGE: &str = "tools/testing/vm/guest/exchange.c";
 const SAMPLE: &str = "samples/issei/spdm_versions.c";
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(120);
 const COMPILE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Sets up, builds and runs the demonstration in a guest.
@@ -30,22 +32,29 @@ pub(crate) fn demo() -> Result<(End, PathBuf)> {
     compile(&env, EXCHANGE, &exchange)?;
     let sample = env.build().join("spdm_versions");
     compile(&env, SAMPLE, &sample)?;
+    let program = isseictl::build(&env)?;
+    let verifier = Verifier::new(&env)?;
     let request = Request {
+        guest: Guest::Rootfs,
         modules: vec![module],
         files: vec![
             (env.checkout.join(SCRIPT), "/root/demo".to_owned()),
             (exchange, "/root/exchange".to_owned()),
             (sample, "/root/spdm_versions".to_owned()),
+            (program, "/root/isseictl".to_owned()),
+            (verifier.root(), "/root/root.der".to_owned()),
         ],
         models: vec![String::new()],
+        ports: vec![verifier.port()],
         timeout: LIMIT,
         out: out.clone(),
-        command: vec!["/root/demo".to_owned()],
+        command: vec!["/root/demo".to_owned(), verifier.nonce.clone()],
         ..Request::default()
     };
     say("boot the stock kernel with an emulated engine");
     let end = run::run(&env, &request, Box::new(Lines::new(say)))?;
     if end == End::Status(0) {
+        verifier.verify()?;
         say("every step held");
     }
     Ok((end, out))

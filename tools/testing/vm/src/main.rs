@@ -30,6 +30,7 @@ mod stock;
 mod symbols;
 mod tap;
 mod tools;
+mod verifier;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
