@@ -90,3 +90,30 @@ fn no_colour_in_a_pipe() {
     let output = run(&["-q", "verify", path]);
     assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
 }
+
+#[test]
+fn what_is_installed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().to_str().expect("a path");
+    let output = Command::new("make")
+        .args(["-C", env!("CARGO_MANIFEST_DIR"), "install", "PREFIX=/usr"])
+        .arg(format!("DESTDIR={path}"))
+        .arg(format!("BIN={}", env!("CARGO_BIN_EXE_isseictl")))
+        .output()
+        .expect("make is there");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for file in [
+        "bin/isseictl",
+        "share/man/man1/isseictl.1",
+        "share/man/man1/isseictl-verify.1",
+        "share/bash-completion/completions/isseictl",
+        "share/zsh/site-functions/_isseictl",
+        "share/fish/vendor_completions.d/isseictl.fish",
+        "share/issei/schema/isseictl-1.schema.json",
+        "share/issei/schema/issei-evidence-1.schema.json",
+    ] {
+        let path = directory.path().join("usr").join(file);
+        let length = std::fs::metadata(&path).map_or(0, |found| found.len());
+        assert!(length > 100, "{file}: {length} bytes");
+    }
+}
