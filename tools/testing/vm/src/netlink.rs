@@ -22,7 +22,6 @@ use crate::tools::TREE;
 const GENERATOR: &str = "scripts/ynl.sh";
 
 const SPECIFICATIONS: &str = "Documentation/netlink/specs";
-const SCHEMA: &str = "Documentation/netlink/genetlink.yaml";
 const PYYNL: &str = "tools/net/ynl/pyynl";
 const SAMPLE: &str = "samples/issei";
 const SCRIPT: &str = "tools/testing/vm/guest/netlink";
@@ -43,14 +42,12 @@ pub(crate) fn check(env: &Env, logs: &Path) -> Result<Results> {
     let scratch = tempfile::tempdir_in(env.build())?;
     let sample = build_sample(env, scratch.path(), logs)?;
     let modules = vec![module::driver(&Target::stock(env)?)?];
-    let tree = env.kernel.tree();
     let step = Step::begin("netlink in a guest");
     let request = Request {
         guest: Guest::Rootfs,
         modules,
         files: vec![
-            (tree.join(PYYNL), "/root/pyynl".to_owned()),
-            (tree.join(SCHEMA), "/root/netlink/genetlink.yaml".to_owned()),
+            (env.kernel.tree().join(PYYNL), "/root/pyynl".to_owned()),
             (
                 env.checkout.join(SPECIFICATIONS),
                 "/root/netlink/specs".to_owned(),
