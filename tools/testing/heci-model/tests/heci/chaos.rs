@@ -5,23 +5,7 @@ use serde_json::json;
 use vfio_user::ServerBackend;
 
 use crate::guest::*;
-
-/// Marsaglia's xorshift: the same sequence in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-
-    fn bytes(&mut self, limit: u64) -> Vec<u8> {
-        let len = self.below(limit);
-        (0..len).map(|_| self.below(256) as u8).collect()
-    }
-}
+use crate::machine::Random;
 
 fn act(guest: &mut Guest, random: &mut Random) {
     let place = random.below(2 * SECTION + 0x1000 - 64);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
-//! What guests of all personalities share: memory, an interrupt that counts, the bus and the
-//! control socket.
+//! What guests of all personalities share: memory, an interrupt that counts, the bus, the control
+//! socket; and chance.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -163,4 +163,21 @@ impl Machine {
 
 pub(crate) fn dword(bytes: &[u8], offset: usize) -> u32 {
     u32::from_le_bytes(bytes[offset..offset + 4].try_into().unwrap())
+}
+
+/// Marsaglia's xorshift: the same sequence in every run.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+
+    pub(crate) fn bytes(&mut self, limit: u64) -> Vec<u8> {
+        let len = self.below(limit);
+        (0..len).map(|_| self.below(256) as u8).collect()
+    }
 }

@@ -6,6 +6,7 @@
 mod machine;
 
 mod bring_up;
+mod chaos;
 mod connections;
 mod guest;
 mod messages;
