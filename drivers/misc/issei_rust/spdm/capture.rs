@@ -38,6 +38,8 @@ const FILE_HEADER: [u32; 6] = [0xa1b2_3c4d, 4 << 16 | 2, 0, 0, SNAPLEN as u32, 2
 
 /// The header of a packet has four words: seconds, nanoseconds, length here, and as it was.
 const PACKET_HEADER: usize = 4 * size_of::<u32>();
+/// Where in it the length here is.
+const CAPTURED: usize = 2 * size_of::<u32>();
 
 /// Bits of the last byte of an MCTP header: first and last packet of a message; of a request.
 const MCTP_WHOLE: u8 = 0xc0;
@@ -83,18 +85,20 @@ impl Ring {
 
         let now = clock::realtime();
         let header = direction.header();
-        let length = header.len() + message.len();
-        let kept = message.get(..SNAPLEN - header.len()).unwrap_or(message);
-        let captured = header.len() + kept.len();
+        let kept = message
+            .get(..SNAPLEN.saturating_sub(header.len()))
+            .unwrap_or(message);
+        let captured = header.len().saturating_add(kept.len());
+        let length = header.len().saturating_add(message.len());
 
-        while CAPACITY - self.length < PACKET_HEADER + captured {
+        while CAPACITY.saturating_sub(self.length) < PACKET_HEADER.saturating_add(captured) {
             self.pop();
-            counters.dropped += 1;
+            count(&mut counters.dropped);
         }
         // CAST: Seconds are 32 bits in this format; a message is shorter than 4 GiB.
         for word in [
-            (now / NS_PER_SEC) as u32,
-            (now % NS_PER_SEC) as u32,
+            now.div_euclid(NS_PER_SEC) as u32,
+            now.rem_euclid(NS_PER_SEC) as u32,
             captured as u32,
             length as u32,
         ] {
@@ -107,33 +111,54 @@ impl Ring {
 
     /// Removes the oldest packet.
     fn pop(&mut self) {
-        let at = self.start + 2 * size_of::<u32>();
-        let captured = u32::from_ne_bytes(array::from_fn(|i| self.bytes[(at + i) % CAPACITY]));
-        let length = PACKET_HEADER + captured as usize;
+        let captured = array::from_fn(|i| {
+            let at = after(self.start, CAPTURED.saturating_add(i));
+            self.bytes.get(at).copied().unwrap_or(0)
+        });
+        // CAST: A `u32` fits.
+        let captured = u32::from_ne_bytes(captured) as usize;
+        let length = PACKET_HEADER.saturating_add(captured);
 
-        self.start = (self.start + length) % CAPACITY;
-        self.length -= length;
+        self.start = after(self.start, length);
+        self.length = self.length.saturating_sub(length);
     }
 
     /// Adds bytes, for which there is room.
     fn put(&mut self, bytes: &[u8]) {
-        let end = (self.start + self.length) % CAPACITY;
-        let (first, second) = bytes.split_at(bytes.len().min(CAPACITY - end));
+        let mut at = after(self.start, self.length);
 
-        self.bytes[end..][..first.len()].copy_from_slice(first);
-        self.bytes[..second.len()].copy_from_slice(second);
-        self.length += bytes.len();
+        for byte in bytes {
+            if let Some(place) = self.bytes.get_mut(at) {
+                *place = *byte;
+            }
+            at = after(at, 1);
+        }
+        self.length = self.length.saturating_add(bytes.len());
     }
 
     /// The bytes, in two parts.
     fn parts(&self) -> (&[u8], &[u8]) {
-        let first = self.length.min(self.bytes.len() - self.start);
+        let to_end = self.bytes.len().saturating_sub(self.start);
+        let first = self.length.min(to_end);
+        let part = |start: usize, length| {
+            let end = start.saturating_add(length);
+            self.bytes.get(start..end).unwrap_or_default()
+        };
 
         (
-            &self.bytes[self.start..][..first],
-            &self.bytes[..self.length - first],
+            part(self.start, first),
+            part(0, self.length.saturating_sub(first)),
         )
     }
+}
+
+/// A place in the ring, so many bytes after another.
+fn after(place: usize, bytes: usize) -> usize {
+    place.wrapping_add(bytes) % CAPACITY
+}
+
+fn count(counter: &mut u64) {
+    *counter = counter.wrapping_add(1);
 }
 
 /// Counters since probe.
@@ -157,14 +182,14 @@ impl Counters {
         };
         if matches!(direction, Direction::Response) {
             if code & 0x80 != 0 {
-                self.misdirected += 1;
+                count(&mut self.misdirected);
                 return;
             }
             if Code(code) == Code::ERROR {
-                self.errors[usize::from(param1)] += 1;
+                self.errors.get_mut(usize::from(param1)).map(count);
             }
         }
-        self.messages[usize::from(code)] += 1;
+        self.messages.get_mut(usize::from(code)).map(count);
     }
 }
 
@@ -214,16 +239,17 @@ impl Capture {
 
         counters.count(direction, message);
         if ring.push(counters, direction, message).is_err() {
-            counters.dropped += 1;
+            count(&mut counters.dropped);
         }
     }
 
     /// A request could not be sent, or no response came.
     pub(crate) fn error(&self, error: Error) {
         let failures = &mut self.state.lock().counters.failures;
-        let number = usize::try_from(-error.to_errno()).unwrap_or(0);
+        let number = usize::try_from(error.to_errno().wrapping_neg()).unwrap_or(0);
+        let number = if number < failures.len() { number } else { 0 };
 
-        failures[if number < failures.len() { number } else { 0 }] += 1;
+        failures.get_mut(number).map(count);
     }
 
     /// Writes the file.
@@ -261,7 +287,11 @@ impl Capture {
             match number {
                 _ if *count == 0 => {}
                 0 => writeln!(out, "other_error {count}")?,
-                _ => writeln!(out, "{:?} {count}", Error::from_errno(-number))?,
+                _ => writeln!(
+                    out,
+                    "{:?} {count}",
+                    Error::from_errno(i32::wrapping_neg(number))
+                )?,
             }
         }
         for (name, count) in [
