@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{bail, Context, Result};
 
+use crate::bench;
 use crate::env::Env;
 use crate::host::{cargo, while_building};
 use crate::intree;
@@ -30,6 +31,7 @@ const C_SOURCES: &[&str] = &[
     "rust/kapi",
     "samples",
     kapi::SOURCE,
+    bench::SOURCE,
     "tools/testing/selftests",
     "tools/testing/vm/guest",
 ];
@@ -87,6 +89,11 @@ const SUITES: &[Suite] = &[
         name: "isseictl",
         about: "isseictl on the driver",
         run: |check| isseictl::check(&check.env, &check.logs),
+    },
+    Suite {
+        name: "mei",
+        about: "the kernel's mei_me on the device model, for the comparison",
+        run: |check| bench::check(&check.env, &check.logs),
     },
     Suite {
         name: "kselftests",

@@ -21,7 +21,8 @@ use crate::tap::{self, Results};
 use crate::tools::TREE;
 
 const SOURCE: &str = "tools/testing/selftests/drivers/issei";
-const SCRIPT: &str = "tools/testing/vm/guest/kselftests";
+/// Runs programs in the guest.
+pub(crate) const SCRIPT: &str = "tools/testing/vm/guest/kselftests";
 
 const C_DRIVER: &str = "drivers/misc/issei";
 const C_DRIVER_CONFIG: &[&str] = &["CONFIG_INTEL_SSEI=m", "CONFIG_INTEL_SSEI_HW_HECI=m"];
@@ -52,7 +53,7 @@ fn run_all(env: &Env, logs: &Path, driver: &str) -> Result<Results> {
     // Both drivers are there, so that a test can try one while the other is loaded.
     let mut modules = vec![module::driver(&Target::stock(env)?)?];
     modules.extend(build_c_driver(env)?);
-    let installed = build(env, logs)?;
+    let installed = build(env, logs, SOURCE)?;
     let programs = executables(&installed)?;
     ensure!(!programs.is_empty(), "{SOURCE} has no test programs");
     let read = |file: &str| fs::read_to_string(env.checkout.join(SOURCE).join(file));
@@ -129,20 +130,18 @@ pub(crate) fn build_c_driver(env: &Env) -> Result<Vec<PathBuf>> {
     module::build(&Target::stock(env)?, &what)
 }
 
-/// Builds the programs as the kernel's selftests are built, statically, and installs them in a directory.
-fn build(env: &Env, logs: &Path) -> Result<PathBuf> {
-    let step = Step::begin("build the kselftests");
-    let (objects, installed) = (
-        env.build().join("kselftests"),
-        env.build().join("kselftests-installed"),
-    );
+/// Builds the programs in `source` as the kernel's selftests are built, statically, and installs them in a directory.
+pub(crate) fn build(env: &Env, logs: &Path, source: &str) -> Result<PathBuf> {
+    let step = Step::begin(format!("build the programs of {source}"));
+    let build = env.build().join("kselftests").join(source);
+    let (objects, installed) = (build.join("objects"), build.join("installed"));
     if installed.exists() {
         fs::remove_dir_all(&installed)?;
     }
     fs::create_dir_all(&objects)?;
     let mut make = env.tools.command("make");
     make.arg("-C")
-        .arg(env.checkout.join(SOURCE))
+        .arg(env.checkout.join(source))
         .arg(format!("KSELFTEST={TREE}/tools/testing/selftests"))
         .arg(format!("top_srcdir={TREE}"))
         .arg(format!("KHDR_INCLUDES=-isystem {TREE}/usr/include"))
@@ -153,7 +152,7 @@ fn build(env: &Env, logs: &Path) -> Result<PathBuf> {
         &mut make,
         &step,
         BUILD_LIMIT,
-        &logs.join("kselftests-build.log"),
+        &logs.join(format!("{}-build.log", source.replace('/', "-"))),
     )?;
     Ok(installed)
 }

@@ -3,6 +3,7 @@
 //! The test environment: sets it up, builds modules for its kernel, boots guests and runs commands in them.
 
 mod apt;
+mod bench;
 mod cache;
 mod channel;
 mod check;
