@@ -59,6 +59,9 @@ struct Options {
     /// How long the late client takes for an answer, in milliseconds
     #[arg(long, value_name = "N", default_value_t = 300)]
     late_ms: u64,
+    /// So many more clients that echo
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    more_echo: u8,
     /// Serve SPDM requesters at this TCP address, in the socket protocol of DMTF's emulators
     #[arg(long, value_name = "HOST:PORT")]
     spdm_listen: Option<String>,
@@ -117,7 +120,8 @@ fn main() -> Result<()> {
         }
     };
     let (spdm, line) = spdm_client(&options)?;
-    let clients = clients::all(spdm, Duration::from_millis(options.late_ms));
+    let mut clients = clients::all(spdm, Duration::from_millis(options.late_ms));
+    clients.extend(clients::echoes(options.more_echo));
     let version = options.fw_version.0;
     let (firmware, device_id): (Box<dyn Personality>, u16) = match options.personality {
         Kind::Heci => (Box::new(Firmware::new(version, clients)), 0xa85d),

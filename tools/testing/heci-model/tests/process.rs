@@ -115,6 +115,17 @@ fn it_can_be_a_mei_function() {
 }
 
 #[test]
+fn there_can_be_more_echo_clients() {
+    let model = Model::start(&["--more-echo", "2"]);
+    let state = model.control().command(json!({"cmd": "state"}));
+    let uuids = state["clients"].as_array().unwrap().iter();
+    let uuids: Vec<&Value> = uuids.map(|client| &client["uuid"]).collect();
+    assert_eq!(uuids.len(), 8);
+    assert_eq!(uuids[6], "62756c6b-6563-686f-8001-000000000001");
+    assert_eq!(uuids[7], "62756c6b-6563-686f-8001-000000000002");
+}
+
+#[test]
 fn an_access_costs_what_it_is_told_to() {
     let model = Model::start(&["--mmio-cost-us", "2000"]);
     let mut client = model.client();

@@ -19,6 +19,11 @@ pub(super) const BULK_MTU: u32 = 0x1_0000 - 20;
 /// The client that answers late. Its UUID begins with "lateecho" in ASCII.
 pub(super) const LATE: [u8; 16] = uuid(0x6c617465_6563_686f_8000_000000000002);
 
+/// UUID of a further client that echoes, by its number.
+pub(super) const fn further(number: u16) -> [u8; 16] {
+    uuid(0x62756c6b_6563_686f_8001_000000000000 + number as u128)
+}
+
 /// A client that echoes.
 #[derive(Debug)]
 pub struct Echo {

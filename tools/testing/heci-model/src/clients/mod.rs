@@ -96,3 +96,12 @@ pub fn all(spdm: Option<Box<dyn FirmwareClient>>, late: Duration) -> Vec<Box<dyn
     ];
     spdm.into_iter().chain(others).collect()
 }
+
+/// So many further clients that echo as the one with the largest MTU does, for programs that each
+/// need one.
+pub fn echoes(count: u8) -> impl Iterator<Item = Box<dyn FirmwareClient>> {
+    (1..=count).map(|number| {
+        let echo = Echo::new(echo::further(number.into()), echo::BULK_MTU, Duration::ZERO);
+        Box::new(echo) as Box<dyn FirmwareClient>
+    })
+}
