@@ -95,13 +95,16 @@ fn no_colour_in_a_pipe() {
 fn what_is_installed() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().to_str().expect("a path");
-    let output = Command::new("make")
-        .args(["-C", env!("CARGO_MANIFEST_DIR"), "install", "PREFIX=/usr"])
-        .arg(format!("DESTDIR={path}"))
-        .arg(format!("BIN={}", env!("CARGO_BIN_EXE_isseictl")))
-        .output()
-        .expect("make is there");
-    assert!(output.status.success(), "{}", text(&output.stderr));
+    let make = |target: &str| {
+        let output = Command::new("make")
+            .args(["-C", env!("CARGO_MANIFEST_DIR"), target, "PREFIX=/usr"])
+            .arg(format!("DESTDIR={path}"))
+            .arg(format!("BIN={}", env!("CARGO_BIN_EXE_isseictl")))
+            .output()
+            .expect("make is there");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    };
+    make("install");
     for file in [
         "bin/isseictl",
         "share/man/man1/isseictl.1",
@@ -116,4 +119,19 @@ fn what_is_installed() {
         let length = std::fs::metadata(&path).map_or(0, |found| found.len());
         assert!(length > 100, "{file}: {length} bytes");
     }
+    make("uninstall");
+    let left = walk(directory.path());
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// All files below a directory.
+fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).expect("a directory");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths
+        .flat_map(|path| match path.is_dir() {
+            true => walk(&path),
+            false => vec![path],
+        })
+        .collect()
 }
