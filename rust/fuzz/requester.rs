@@ -4,6 +4,7 @@
 //! are changed and whose faults are armed.
 
 mod line;
+mod memory;
 mod story;
 
 use std::cell::RefCell;
@@ -17,7 +18,6 @@ use heci_model::trace::Trace;
 use spdm::challenge::{Challenge, Summary};
 use spdm::config::{Connection, Floor};
 use spdm::evidence::Exchanges;
-use spdm::host::RustCrypto;
 use spdm::measurements::{GetMeasurements, Operation, Signed};
 use spdm::requester::{Buffers, Requester};
 use spdm::signing::Purpose;
@@ -26,6 +26,7 @@ use spdm::transport::{Dialogue, Failure};
 use spdm::version::Version;
 
 use line::{Line, Lost};
+use memory::Memory;
 #[cfg(test)]
 use story::{Engine, Told};
 use story::{Over, Story, What, Which};
@@ -60,7 +61,7 @@ impl Sink for Kept {
     }
 }
 
-type Talk<'a, 'l> = Dialogue<'a, RustCrypto, Vec<u8>, Kept, Line<'l>>;
+type Talk<'a, 'l> = Dialogue<'a, Memory, Vec<u8>, Kept, Line<'l>>;
 
 const CHALLENGE: Challenge = Challenge {
     slot: 0,
@@ -124,7 +125,7 @@ struct Outcome {
     record: Vec<u8>,
 }
 
-fn outcome(requester: &mut Requester<RustCrypto, Vec<u8>, Kept>) -> Outcome {
+fn outcome(requester: &mut Requester<Memory, Vec<u8>, Kept>) -> Outcome {
     let connection = requester.connection().copied();
     let chain = requester.chain();
     let chain = chain.and_then(|(slot, chain)| Some((slot, chain.ok()?.bytes().to_vec())));
@@ -155,7 +156,7 @@ fn blocks(connection: &Connection, transcript: &[u8]) -> Vec<u8> {
 }
 
 /// Runs a story. Returns what came of it if all operations succeeded.
-fn run(story: &Story, device: &mut Device) -> Result<Outcome, String> {
+fn run(story: &Story, device: &mut Device, memory: &Memory) -> Result<Outcome, String> {
     let mut config = story.told.config();
     *device.spdm_settings() = story.engine.settings();
     device.faults().clear();
@@ -166,7 +167,7 @@ fn run(story: &Story, device: &mut Device) -> Result<Outcome, String> {
         chain: vec![0; 12_000],
     };
     if story.told.pinned {
-        let requester = Requester::new(RustCrypto, Kept::default(), config, buffers());
+        let requester = Requester::new(memory.clone(), Kept::default(), config, buffers());
         let mut requester = requester.expect("there is room");
         let mut line = Line::new(device, &[], padding);
         let mut dialogue = Dialogue {
@@ -185,7 +186,7 @@ fn run(story: &Story, device: &mut Device) -> Result<Outcome, String> {
         let _ = device.faults().arm(fault, start, count, value, None);
     }
 
-    let requester = Requester::new(RustCrypto, Kept::default(), config, buffers());
+    let requester = Requester::new(memory.clone(), Kept::default(), config, buffers());
     let mut requester = requester.expect("there is room");
     let mut line = Line::new(device, &story.edits, padding);
     let mut dialogue = Dialogue {
@@ -229,7 +230,7 @@ fn check_floor(dialogue: &Talk<'_, '_>, floor: &Floor) {
 }
 
 thread_local! {
-    static DEVICE: RefCell<Option<Device>> = const { RefCell::new(None) };
+    static ENGINE: RefCell<Option<(Device, Memory)>> = const { RefCell::new(None) };
 }
 
 fn new_device() -> Device {
@@ -244,9 +245,9 @@ pub(crate) fn requester(input: &[u8]) {
     let Ok(story) = Story::arbitrary_take_rest(Unstructured::new(input)) else {
         return;
     };
-    DEVICE.with_borrow_mut(|device| {
-        let device = device.get_or_insert_with(new_device);
-        let changed = run(&story, device);
+    ENGINE.with_borrow_mut(|engine| {
+        let (device, memory) = engine.get_or_insert_with(|| (new_device(), Memory::default()));
+        let changed = run(&story, device, memory);
         if !(story.operations.is_empty() && story.faults.is_empty()) {
             return;
         }
@@ -254,7 +255,7 @@ pub(crate) fn requester(input: &[u8]) {
             edits: Vec::new(),
             ..story
         };
-        let usual = run(&unchanged, device);
+        let usual = run(&unchanged, device, memory);
         assert!(
             changed.is_err() || changed == usual,
             "{changed:?} {usual:?}"
@@ -266,6 +267,7 @@ pub(crate) fn requester(input: &[u8]) {
 #[test]
 fn the_usual_operations_succeed() {
     let mut device = new_device();
+    let memory = Memory::default();
     for (number, bits) in (0..1_u8 << 5).enumerate() {
         let bit = |place: u8| bits >> place & 1 != 0;
         let size = |short| if short { 0 } else { u8::MAX };
@@ -279,7 +281,7 @@ fn the_usual_operations_succeed() {
             engine: Engine {
                 version: version as u8,
                 hash: bits,
-                asym: bits % 2,
+                asym: bits * 8,
                 transfer: size(bit(0)),
                 chunk: bit(0),
                 signs: bit(1),
@@ -302,7 +304,7 @@ fn the_usual_operations_succeed() {
             edits: Vec::new(),
             faults: Vec::new(),
         };
-        let outcome = run(&story, &mut device).expect("nothing is wrong");
+        let outcome = run(&story, &mut device, &memory).expect("nothing is wrong");
         assert!(!outcome.record.is_empty());
     }
 }

@@ -121,9 +121,12 @@ impl Engine {
             Version::V13,
             Version::V14,
         ];
-        let pick = usize::from(self.asym);
-        // Those with fast signatures.
-        let asym = [Asym::EcdsaP256, Asym::EcdsaP384, Asym::Rsassa2048];
+        // Those with fast signatures, the fastest first of all.
+        let asym = match self.asym {
+            0..=199 => Asym::EcdsaP256,
+            200..=229 => Asym::EcdsaP384,
+            _ => Asym::Rsassa2048,
+        };
         let hash = [Hash::Sha256, Hash::Sha384, Hash::Sha3_512];
         let mut capabilities = vec![Capability::Cert, Capability::Chal, Capability::MeasFresh];
         for (wanted, capability) in [
@@ -141,7 +144,7 @@ impl Engine {
         Settings {
             versions: vec![versions[usize::from(self.version) % versions.len()]],
             hash: vec![hash[usize::from(self.hash) % hash.len()]],
-            asym: vec![asym[pick % asym.len()]],
+            asym: vec![asym],
             capabilities,
             slots: vec![0, 1, 4],
             chain_size: if self.long_chain { 9_000 } else { 0 },
