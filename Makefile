@@ -10,6 +10,8 @@ help:
 	@echo 'make modules    builds the module for the stock kernel: build/issei_rust.ko'
 	@echo '                KERNEL=DIR: for the kernel of that tree instead (prepared with make modules_prepare)'
 	@echo 'make shell      boots a guest with the emulated engine and the module, with a shell to play in'
+	@echo 'make fuzz       looks for inputs that break what reads messages of the engine (needs a C++ compiler)'
+	@echo '                FUZZ_SECONDS=60: so long for each target'
 	@echo 'make overlay    KERNEL=DIR: lays the driver over a Linux source tree'
 	@echo '                DRY_RUN=1: only shows the changes; UNDO=1: takes them back'
 
@@ -26,8 +28,11 @@ shell:
 	@$(VM) modules
 	@$(VM) shell --module build/issei_rust.ko
 
+fuzz:
+	@rust/fuzz/fuzz.sh
+
 overlay:
 	@$(if $(KERNEL),,$(error KERNEL=DIR is missing: the Linux source tree to lay the driver over))
 	@scripts/overlay.sh $(if $(DRY_RUN),--dry-run,$(if $(UNDO),--undo)) '$(KERNEL)'
 
-.PHONY: help demo check modules shell overlay
+.PHONY: help demo check modules shell fuzz overlay
