@@ -173,21 +173,35 @@ fn check_signature(
     }
 }
 
+/// All of them have to be there, as they are now: a machine that has something to hide could ask for
+/// others.
 fn check_blocks(measurements: &SignedMeasurements<'_>, negotiated: &Negotiated) -> Check {
+    match blocks(measurements, negotiated) {
+        Ok(count) => Check::pass(MEASUREMENTS, format!("all {count}, well formed")),
+        Err(reason) => Check::fail(MEASUREMENTS, reason),
+    }
+}
+
+fn blocks(measurements: &SignedMeasurements<'_>, negotiated: &Negotiated) -> Result<usize, String> {
     let hash = negotiated.connection.selection.measurement_hash;
     let mut indices = Vec::new();
     let mut total = None;
+    let mut all = false;
     for (request, response) in &measurements.exchanges {
+        if request.new {
+            return Err("they are those of after the next reset, not of now".into());
+        }
         if let Some(hash) = hash {
-            if let Err((field, reason)) = response.record.check_digests(hash) {
-                return Check::fail(MEASUREMENTS, format!("{field}: {reason}"));
-            }
+            let checked = response.record.check_digests(hash);
+            checked.map_err(|(field, reason)| format!("{field}: {reason}"))?;
         }
         if response.changed == ContentChanged::Changed {
-            return Check::fail(MEASUREMENTS, "they changed while they were read");
+            return Err("they changed while they were read".into());
         }
-        if request.operation == Operation::Count {
-            total = response.total;
+        match request.operation {
+            Operation::All => all = true,
+            Operation::Count => total = response.total.map(usize::from),
+            Operation::One(_) => {}
         }
         indices.extend(response.record.blocks().map(|block| block.index));
     }
@@ -195,13 +209,12 @@ fn check_blocks(measurements: &SignedMeasurements<'_>, negotiated: &Negotiated) 
     indices.sort_unstable();
     indices.dedup();
     if indices.len() != count {
-        return Check::fail(MEASUREMENTS, "an index occurs twice");
+        return Err("an index occurs twice".into());
     }
     match total {
-        Some(total) if usize::from(total) != count => Check::fail(
-            MEASUREMENTS,
-            format!("there are {total}, but {count} were read"),
-        ),
-        _ => Check::pass(MEASUREMENTS, format!("{count}, well formed")),
+        _ if all => Ok(count),
+        Some(total) if total == count => Ok(count),
+        Some(total) => Err(format!("there are {total}, but {count} were read")),
+        None => Err(format!("only {count} of them were asked for")),
     }
 }

@@ -85,20 +85,29 @@ impl Engine {
 
     /// Collects evidence; the last operation is signed.
     pub(crate) fn collect(&mut self, slot: u8, operations: &[Operation]) -> Evidence {
+        let requests = operations.iter().map(|operation| request(*operation));
+        self.ask(slot, requests.collect())
+    }
+
+    /// Collects evidence of what measurements will be after the next reset.
+    pub(crate) fn collect_new(&mut self, slot: u8) -> Evidence {
+        let mut request = request(Operation::All);
+        request.new = true;
+        self.ask(slot, vec![request])
+    }
+
+    fn ask(&mut self, slot: u8, mut requests: Vec<GetMeasurements>) -> Evidence {
         let mut requester = requester();
         let mut dialogue = Dialogue {
             requester: &mut requester,
             transport: self,
         };
         let chains = read_chains(&mut dialogue);
-        let (last, before) = operations.split_last().expect("an operation");
-        for operation in before {
-            let request = request(*operation, None);
+        let last = requests.last_mut().expect("a request");
+        last.signed = Some(Signed { nonce: NONCE, slot });
+        for request in requests {
             dialogue.get_measurements(request).expect("measurements");
         }
-        let signed = Signed { nonce: NONCE, slot };
-        let request = request(*last, Some(signed));
-        dialogue.get_measurements(request).expect("measurements");
         let response = dialogue.requester.measurements().expect("measurements");
         let signature = response.signature.to_vec();
         let vca = requester.vca().to_vec();
@@ -169,10 +178,10 @@ pub(crate) fn first_certificate(certificates: &[u8]) -> Vec<u8> {
     isseictl::evidence::files::split(certificates)[0].to_vec()
 }
 
-fn request(operation: Operation, signed: Option<Signed>) -> GetMeasurements {
+fn request(operation: Operation) -> GetMeasurements {
     GetMeasurements {
         operation,
-        signed,
+        signed: None,
         raw: false,
         new: false,
         context: [0x7c; 8],
