@@ -435,7 +435,6 @@ fn record(
     by_itself: bool,
 ) {
     let mut state = dev.spdm.state.lock();
-    state.running = false;
     if by_itself && state.policy == Policy::Off {
         outcome = Outcome::none(Policy::Off);
     } else if let Some(mut evidence) = evidence {
@@ -448,6 +447,8 @@ fn record(
     drop(state);
     drop(before);
     sysfs::show_certificates(dev, evidence.as_deref());
+    // Who sees that the agent is through finds the certificates of this result.
+    dev.spdm.state.lock().running = false;
     dev.spdm.published.lock().tell();
     sysfs::announce(dev);
 }
