@@ -3,7 +3,7 @@
 //! The kselftests, in guests, on either driver.
 //!
 //! Programs run one after the other in one guest with one device model, but for those that the file `machines` beside them names:
-//! each line of it is `PROGRAM: options of vm run`, a guest of its own.
+//! each line of it is `PROGRAM...: options of vm run`, a guest of its own for these programs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,9 @@ const C_DRIVER: &str = "drivers/misc/issei";
 const C_DRIVER_CONFIG: &[&str] = &["CONFIG_INTEL_SSEI=m", "CONFIG_INTEL_SSEI_HW_HECI=m"];
 
 const BUILD_LIMIT: Duration = Duration::from_secs(300);
+/// Programs that test what Intel's driver has nothing of begin so.
+const RUST_ONLY: &str = "issei_spdm_";
+
 /// How long one program may take, as kselftest's own runner has it, where no file `settings` says otherwise.
 const PROGRAM_LIMIT: u64 = 45;
 
@@ -56,11 +59,18 @@ fn run_all(env: &Env, logs: &Path, driver: &str) -> Result<Results> {
     let installed = build(env, logs, SOURCE)?;
     let programs = executables(&installed)?;
     ensure!(!programs.is_empty(), "{SOURCE} has no test programs");
+    let all = driver == "issei_rust";
     let read = |file: &str| fs::read_to_string(env.checkout.join(SOURCE).join(file));
     let limit = program_limit(&read("settings").unwrap_or_default());
 
     let mut results = Results::default();
-    for machine in machines(&programs, &read("machines").unwrap_or_default())? {
+    for mut machine in machines(&programs, &read("machines").unwrap_or_default())? {
+        machine
+            .programs
+            .retain(|name| all || !name.starts_with(RUST_ONLY));
+        if machine.programs.is_empty() {
+            continue;
+        }
         let step = Step::begin(format!("{driver}, guest {}", machine.name));
         let count = u64::try_from(machine.programs.len())?;
         let mut command = vec!["/root/run".to_owned(), driver.to_owned(), limit.to_string()];
@@ -144,7 +154,10 @@ pub(crate) fn build(env: &Env, logs: &Path, source: &str) -> Result<PathBuf> {
         .arg(env.checkout.join(source))
         .arg(format!("KSELFTEST={TREE}/tools/testing/selftests"))
         .arg(format!("top_srcdir={TREE}"))
-        .arg(format!("KHDR_INCLUDES=-isystem {TREE}/usr/include"))
+        .arg(format!(
+            "KHDR_INCLUDES=-isystem {TREE}/usr/include -isystem {}",
+            env.checkout.join("include/uapi").display()
+        ))
         .arg(format!("OUTPUT={}", objects.display()))
         .arg(format!("INSTALL_PATH={}", installed.display()))
         .args(["LDFLAGS=-static", "all", "install"]);
@@ -183,17 +196,23 @@ fn machines(programs: &[String], own: &str) -> Result<Vec<Machine>> {
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
     {
-        let (program, options) = line
+        let (names, options) = line
             .split_once(':')
             .with_context(|| format!("machines: no colon in '{line}'"))?;
-        ensure!(
-            rest.iter().any(|name| name == program),
-            "machines: there is no program {program} (or it stands twice)"
-        );
-        rest.retain(|name| name != program);
+        let own: Vec<String> = names.split_whitespace().map(str::to_owned).collect();
+        let first = own
+            .first()
+            .with_context(|| format!("machines: no program in '{line}'"))?;
+        for program in &own {
+            ensure!(
+                rest.contains(program),
+                "machines: there is no program {program} (or it stands twice)"
+            );
+            rest.retain(|name| name != program);
+        }
         machines.push(Machine {
-            name: program.to_owned(),
-            programs: vec![program.to_owned()],
+            name: first.clone(),
+            programs: own,
             options: shlex::split(options)
                 .with_context(|| format!("machines: a quote is not closed in '{line}'"))?,
         });
@@ -227,9 +246,10 @@ mod tests {
 
     #[test]
     fn programs_with_a_machine_of_their_own() {
-        let own = "# comment\n\nb: --root-port --model '--device-id 7abc'\n";
-        let machines = machines(&names(&["a", "b", "c"]), own).unwrap();
+        let own = "# comment\n\nb d: --root-port --model '--device-id 7abc'\n";
+        let machines = machines(&names(&["a", "b", "c", "d"]), own).unwrap();
         assert_eq!(machines[0].programs, names(&["a", "c"]));
+        assert_eq!(machines[1].programs, names(&["b", "d"]));
         assert_eq!(
             machines[1].options,
             names(&["--root-port", "--model", "--device-id 7abc"])
@@ -239,7 +259,14 @@ mod tests {
 
     #[test]
     fn a_mistake_in_machines_is_an_error() {
-        for own in ["d: --root-port", "a", "a: 'x", "a:\na:"] {
+        for own in [
+            "d: --root-port",
+            "a",
+            ": --root-port",
+            "a a:",
+            "a: 'x",
+            "a:\na:",
+        ] {
             assert!(machines(&names(&["a"]), own).is_err(), "{own}");
         }
         assert!(GuestArgs::parse_options(&names(&["--rootport"])).is_err());

@@ -5,6 +5,7 @@
 #include <linux/netlink.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -80,19 +81,40 @@ int kmsg_open(void)
 	return fd;
 }
 
-ssize_t kmsg_next(int fd, char *line, size_t size)
+static ssize_t kmsg_record(int fd, char *record, size_t size)
 {
-	char record[2048], *text;
 	ssize_t len;
 
 	do {
-		len = read(fd, record, sizeof(record) - 1);
+		len = read(fd, record, size - 1);
 	} while (len < 0 && errno == EPIPE);
 	if (len <= 0)
 		return len < 0 && errno != EAGAIN ? -errno : 0;
 	record[len] = '\0';
+	return len;
+}
+
+ssize_t kmsg_next(int fd, char *line, size_t size)
+{
+	char record[2048], *text;
+	ssize_t len = kmsg_record(fd, record, sizeof(record));
+
+	if (len <= 0)
+		return len;
 	text = strchr(record, ';');
 	text = text ? text + 1 : record;
 	text[strcspn(text, "\n")] = '\0';
 	return snprintf(line, size, "%s", text) + 1;
+}
+
+/* Lines with @part in them that are as bad as @level (KERN_WARNING is 4), or worse. */
+int kmsg_count(int fd, const char *part, int level)
+{
+	char record[2048];
+	int count = 0;
+
+	/* level and facility, other numbers; text */
+	while (kmsg_record(fd, record, sizeof(record)) > 0)
+		count += (atoi(record) & 7) <= level && strstr(record, part);
+	return count;
 }

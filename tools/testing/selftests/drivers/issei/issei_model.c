@@ -73,27 +73,30 @@ static int line_read(int fd, char *buf, size_t size)
 
 static int ask(unsigned int dev, char *answer, size_t size, const char *format, va_list args)
 {
-	char request[1024];
+	char *request = NULL;
 	int len, fd, ret;
 
-	len = vsnprintf(request, sizeof(request) - 1, format, args);
-	if (len < 0 || (size_t)len >= sizeof(request) - 1)
-		return -EMSGSIZE;
-	request[len++] = '\n';
-
+	len = vasprintf(&request, format, args);
+	if (len < 0)
+		return -ENOMEM;
+	for (char *at = request; (at = strchr(at, '\''));)
+		*at = '"';
 	fd = port_open(dev);
 	if (fd < 0) {
 		fprintf(stderr, "# model: no control port: error %d\n", fd);
+		free(request);
 		return fd;
 	}
-	ret = write(fd, request, len) == len ? line_read(fd, answer, size) : -errno;
+	request[len] = '\n';	/* in place of the NUL */
+	ret = write(fd, request, len + 1) == len + 1 ? line_read(fd, answer, size) : -errno;
 	close(fd);
 	if (ret)
-		fprintf(stderr, "# model: %.*s: error %d\n", len - 1, request, ret);
+		fprintf(stderr, "# model: %.*s: error %d\n", len, request, ret);
 	if (!ret && !strstr(answer, "\"ok\":true")) {
-		fprintf(stderr, "# model: %.*s: %s", len - 1, request, answer);
+		fprintf(stderr, "# model: %.*s: %s", len, request, answer);
 		ret = -EPROTO;
 	}
+	free(request);
 	return ret;
 }
 

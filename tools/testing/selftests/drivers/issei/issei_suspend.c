@@ -3,42 +3,7 @@
 #define NEEDS_MODEL true
 #include "issei_fixture.h"
 
-#define PM_TEST "/sys/power/pm_test"
-#define PM_DELAY "/sys/module/suspend/parameters/pm_test_delay"
-#define CONSOLE "/sys/bus/virtio/drivers/virtio_console"
 #define WAKEALARM "/sys/class/rtc/rtc0/wakealarm"
-
-static bool can_sleep(void)
-{
-	return !access(PM_TEST, W_OK) && !access(PM_DELAY, W_OK);
-}
-
-/*
- * After a sleep the virtio console believes that nobody listens behind its ports, until
- * it is bound again.
- */
-static int sleep_and_reopen_ports(const char *state)
-{
-	int ret = file_write("/sys/power/state", state);
-
-	if (!ret)
-		ret = run("cd %s && for d in virtio*; do echo $d >unbind && echo $d >bind; done",
-			  CONSOLE);
-	return ret ?: wait_for_file("/dev/virtio-ports/heci0", true, PROMPT_MS);
-}
-
-/* One cycle as far as @level, without real sleep. */
-static int pm_test(const char *level)
-{
-	int ret = file_write(PM_DELAY, "0");
-
-	if (!ret)
-		ret = file_write(PM_TEST, level);
-	if (!ret)
-		ret = sleep_and_reopen_ports("freeze");
-	file_write(PM_TEST, "none");
-	return ret;
-}
 
 static uint64_t d3hot(struct __test_metadata *_metadata)
 {
@@ -60,9 +25,9 @@ static void expect_dropped_and_up(struct __test_metadata *_metadata, int fd)
 TEST_F(issei, devices)
 {
 	if (!can_sleep())
-		SKIP(return, "the kernel has no " PM_TEST);
+		SKIP(return, "the kernel has no pm_test");
 	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
-	ASSERT_EQ(0, pm_test("devices"));
+	ASSERT_EQ(0, sleep_test("devices"));
 	expect_dropped_and_up(_metadata, self->fd);
 }
 
@@ -71,11 +36,11 @@ TEST_F(issei, platform)
 	uint64_t before = d3hot(_metadata);
 
 	if (!can_sleep())
-		SKIP(return, "the kernel has no " PM_TEST);
+		SKIP(return, "the kernel has no pm_test");
 	for (int i = 1; i <= 10; i++) {
 		if (i == 1)
 			ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
-		ASSERT_EQ(0, pm_test("platform"));
+		ASSERT_EQ(0, sleep_test("platform"));
 		EXPECT_EQ(before + i, d3hot(_metadata));
 		expect_dropped_and_up(_metadata, self->fd);
 	}
@@ -85,10 +50,10 @@ TEST_F(issei, platform)
 TEST_F(issei, in_a_row)
 {
 	if (!can_sleep())
-		SKIP(return, "the kernel has no " PM_TEST);
+		SKIP(return, "the kernel has no pm_test");
 	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
 	for (int i = 0; i < 10; i++)
-		ASSERT_EQ(0, pm_test("platform"));
+		ASSERT_EQ(0, sleep_test("platform"));
 	expect_dropped_and_up(_metadata, self->fd);
 }
 
@@ -99,10 +64,10 @@ TEST_F(issei, sleeping_reader)
 	ssize_t ret;
 
 	if (!can_sleep())
-		SKIP(return, "the kernel has no " PM_TEST);
+		SKIP(return, "the kernel has no pm_test");
 	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
 	ASSERT_EQ(0, issei_call_start(&reader));
-	ASSERT_EQ(0, pm_test("platform"));
+	ASSERT_EQ(0, sleep_test("platform"));
 	ret = issei_call_end(&reader, PROMPT_MS);
 	EXPECT_TRUE(ret == -ENOTCONN || ret == -EBUSY || ret == -EINTR) {
 		TH_LOG("read: %zd", ret);
@@ -129,11 +94,11 @@ TEST_F(issei, while_in_use)
 	pthread_t thread;
 
 	if (!can_sleep())
-		SKIP(return, "the kernel has no " PM_TEST);
+		SKIP(return, "the kernel has no pm_test");
 	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, talk, &stop));
 	for (int i = 0; i < 10; i++) {
-		ASSERT_EQ(0, pm_test(i & 1 ? "devices" : "platform"));
+		ASSERT_EQ(0, sleep_test(i & 1 ? "devices" : "platform"));
 		usleep(i * 5000);
 	}
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);

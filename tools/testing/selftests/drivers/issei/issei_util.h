@@ -87,7 +87,15 @@ uint64_t now_ms(void);
 uint64_t now_us(void);
 void sleep_ms(unsigned int ms);
 
-/* The control port of the device model, one JSON line each way. */
+/* System sleep: sleep_test() goes as far as @level of /sys/power/pm_test. */
+bool can_sleep(void);
+int sleep_and_reopen_ports(const char *state);
+int sleep_test(const char *level);
+
+/*
+ * The control port of the device model, one JSON line each way. In requests ' stands
+ * for ".
+ */
 struct model_counters {
 	uint64_t mmio_read;
 	uint64_t mmio_write;
@@ -116,6 +124,7 @@ const char *uevent_wait(int fd, const char *action, const char *path_part, int t
 bool uevent_has(const char *event, const char *property);
 int kmsg_open(void);
 ssize_t kmsg_next(int fd, char *line, size_t size);
+int kmsg_count(int fd, const char *part, int level);
 
 /* Drivers by the name under which they stand in /sys/bus/pci/drivers. */
 #define RUST_DRIVER	"issei_rust"
