@@ -3,7 +3,7 @@
 //! The kselftests, in guests, on either driver.
 //!
 //! Programs run one after the other in one guest with one device model, but for those that the file `machines` beside them names:
-//! each line of it is `PROGRAM...: options of vm run`, a guest of its own for these programs.
+//! each line of it is `PROGRAM: options of vm run`, a guest of its own. `NAME*` are all programs that begin so and do not stand before.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -196,22 +196,22 @@ fn machines(programs: &[String], own: &str) -> Result<Vec<Machine>> {
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
     {
-        let (names, options) = line
+        let (pattern, options) = line
             .split_once(':')
             .with_context(|| format!("machines: no colon in '{line}'"))?;
-        let own: Vec<String> = names.split_whitespace().map(str::to_owned).collect();
-        let first = own
-            .first()
-            .with_context(|| format!("machines: no program in '{line}'"))?;
-        for program in &own {
-            ensure!(
-                rest.contains(program),
-                "machines: there is no program {program} (or it stands twice)"
-            );
-            rest.retain(|name| name != program);
-        }
+        let (own, others): (Vec<_>, Vec<_>) =
+            rest.into_iter()
+                .partition(|name| match pattern.strip_suffix('*') {
+                    Some(begin) => name.starts_with(begin),
+                    None => name == pattern,
+                });
+        rest = others;
+        ensure!(
+            !own.is_empty(),
+            "machines: there is no program {pattern} (or it stands twice)"
+        );
         machines.push(Machine {
-            name: first.clone(),
+            name: pattern.trim_end_matches(['*', '_']).to_owned(),
             programs: own,
             options: shlex::split(options)
                 .with_context(|| format!("machines: a quote is not closed in '{line}'"))?,
@@ -246,10 +246,13 @@ mod tests {
 
     #[test]
     fn programs_with_a_machine_of_their_own() {
-        let own = "# comment\n\nb d: --root-port --model '--device-id 7abc'\n";
-        let machines = machines(&names(&["a", "b", "c", "d"]), own).unwrap();
+        let own = "# comment\n\nb: --root-port --model '--device-id 7abc'\nc_x:\nc_*:\n";
+        let machines = machines(&names(&["a", "b", "c", "c_x", "c_y", "c_z"]), own).unwrap();
         assert_eq!(machines[0].programs, names(&["a", "c"]));
-        assert_eq!(machines[1].programs, names(&["b", "d"]));
+        assert_eq!(machines[1].programs, names(&["b"]));
+        assert_eq!(machines[2].programs, names(&["c_x"]));
+        assert_eq!(machines[3].programs, names(&["c_y", "c_z"]));
+        assert_eq!(machines[3].name, "c");
         assert_eq!(
             machines[1].options,
             names(&["--root-port", "--model", "--device-id 7abc"])
@@ -262,8 +265,9 @@ mod tests {
         for own in [
             "d: --root-port",
             "a",
-            ": --root-port",
-            "a a:",
+            ":",
+            "b*:",
+            "a*:\na:",
             "a: 'x",
             "a:\na:",
         ] {
