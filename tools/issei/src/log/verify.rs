@@ -49,9 +49,16 @@ pub struct Report {
 }
 
 impl Report {
-    /// The exit status: a broken chain is worse than a signature that is wrong.
+    /// The exit status: a broken chain is worse than a signature that is wrong. A log that goes on
+    /// from a head that was seen need not be checked before that: it was when the head was seen.
     pub fn exit(&self) -> Exit {
+        let is_seen = |check: &Check| check.name == SEEN && check.result == Outcome::Pass;
+        let seen = self.log.iter().any(is_seen);
+        let unneeded = |check: &Check| {
+            seen && check.name == LINK && check.result == Outcome::NotChecked(Gap::NothingToCompare)
+        };
         let entries = self.entries.iter().flat_map(|entry| &entry.checks);
+        let entries = entries.filter(|check| !unneeded(check));
         let (links, signatures): (Vec<_>, Vec<_>) =
             entries.cloned().partition(|check| check.name == LINK);
         let chain = [links, self.log.clone()].concat();
