@@ -3,7 +3,6 @@
 //! A device of a class of its own, with files in sysfs and debugfs for `files.py`.
 
 use crate::{
-    capture::Capture,
     kapi::{
         attribute::{
             Attribute,
@@ -30,7 +29,8 @@ use crate::{
             PollEvents,
             PollTable, //
         }, //
-    }, //
+    },
+    spdm::capture::Capture, //
 };
 use core::str;
 use kernel::{

@@ -3,14 +3,16 @@
 //! Known answers of hash functions, from `vectors/hashes`.
 
 use crate::{
-    adapter,
     kapi::hash::{
         self,
         Algorithm,
         Hash, //
     },
     ktap::Ktap,
-    spdm::algorithms::HashAlgorithm, //
+    spdm::{
+        crypto,
+        protocol::algorithms::HashAlgorithm, //
+    }, //
 };
 use kernel::prelude::*;
 
@@ -34,7 +36,7 @@ pub(crate) fn test(ktap: &mut Ktap) {
     let mut digests = &DIGESTS[..];
 
     for size in SIZES {
-        for algorithm in HashAlgorithm::ALL.map(adapter::algorithm) {
+        for algorithm in HashAlgorithm::ALL.map(crypto::algorithm) {
             let (expected, rest) = digests.split_at(algorithm.size());
 
             ktap.result(

@@ -9,9 +9,6 @@
 
 use kernel::prelude::*;
 
-mod adapter;
-#[path = "../../../drivers/misc/issei_rust/spdm/capture.rs"]
-mod capture;
 mod device;
 mod environment;
 mod family;
@@ -45,11 +42,17 @@ mod presence;
 mod ring;
 mod signatures;
 mod sleeper;
-#[path = "../../../rust/spdm/spdm.rs"]
-pub mod spdm;
+/// What of the driver is tested here, where it stands in the driver.
+#[path = "../../.."]
+pub mod spdm {
+    #[path = "drivers/misc/issei_rust/spdm/capture.rs"]
+    pub(crate) mod capture;
+    #[path = "drivers/misc/issei_rust/spdm/crypto.rs"]
+    pub(crate) mod crypto;
+    #[path = "rust/spdm/spdm.rs"]
+    pub mod protocol;
+}
 mod waits;
-
-use crate::spdm as protocol;
 
 use kapi::{
     class,

@@ -3,10 +3,6 @@
 //! The keyring, empty and with a root certificate.
 
 use crate::{
-    adapter::{
-        self,
-        Kernel, //
-    },
     kapi::keyring::{
         Key,
         Keyring, //
@@ -14,14 +10,20 @@ use crate::{
     ktap::Ktap,
     spdm::{
         crypto::{
-            Hash,
-            Verify, //
-        },
-        der::{
             self,
-            Der, //
+            Kernel, //
         },
-        x509::Certificate, //
+        protocol::{
+            crypto::{
+                Hash,
+                Verify, //
+            },
+            der::{
+                self,
+                Der, //
+            },
+            x509::Certificate, //
+        }, //
     },
 };
 use kernel::prelude::*;
@@ -52,7 +54,7 @@ fn found(ring: &Keyring) -> Result<bool> {
     let keys = ring.keys()?;
     let is_root = |key: Key<'_>| {
         key.name().to_bytes().starts_with(b"kapi test root: ")
-            && key.public_key() == Some(adapter::public_key(&root))
+            && key.public_key() == Some(crypto::public_key(&root))
     };
 
     Ok(keys.iter().count() == 1 && keys.iter().all(is_root))
@@ -74,5 +76,5 @@ fn signed(ring: &Keyring) -> Result<bool> {
     let digest = Kernel.digest(leaf.hash, leaf.tbs).map_err(|_| EIO)?;
 
     Kernel.key(&leaf).map_err(|_| EKEYREJECTED)?;
-    key.verify(adapter::algorithm(leaf.hash), &digest, leaf.signature)
+    key.verify(crypto::algorithm(leaf.hash), &digest, leaf.signature)
 }

@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Signatures that are right, wrong and not to be checked, through the adapter for `rust/spdm`.
+//! Signatures that are right, wrong and not to be checked, through the driver's adapter for `rust/spdm`.
 
 use crate::{
-    adapter::{
-        self,
-        Kernel,
-        Key, //
-    },
     hashes::pattern,
     kapi::{
         hash,
@@ -18,13 +13,20 @@ use crate::{
     },
     ktap::Ktap,
     spdm::{
-        algorithms::{
-            HashAlgorithm,
-            Scheme, //
-        },
         crypto::{
-            Refusal,
-            Verify, //
+            self,
+            Kernel,
+            Key, //
+        },
+        protocol::{
+            algorithms::{
+                HashAlgorithm,
+                Scheme, //
+            },
+            crypto::{
+                Refusal,
+                Verify, //
+            }, //
         }, //
     },
 };
@@ -74,7 +76,7 @@ pub(crate) fn test(ktap: &mut Ktap) {
 
         for (hash, signature) in HashAlgorithm::ALL.into_iter().zip(signatures) {
             ktap.result(
-                fmt!("{} {}", vector.name, adapter::algorithm(hash).name()),
+                fmt!("{} {}", vector.name, crypto::algorithm(hash).name()),
                 verdicts(vector, hash, signature),
             );
         }
@@ -92,7 +94,7 @@ pub(crate) fn test(ktap: &mut Ktap) {
 /// One right signature and wrong ones.
 fn verdicts(vector: &Vector, hash: HashAlgorithm, signature: &[u8]) -> Result<bool> {
     let key = Key::new(vector.key)?;
-    let digest = hash::digest(adapter::algorithm(hash), &[&pattern(MESSAGE_SIZE)?])?;
+    let digest = hash::digest(crypto::algorithm(hash), &[&pattern(MESSAGE_SIZE)?])?;
     let verify = |digest: &[u8], signature: &[u8]| {
         Kernel.verify(&key, vector.scheme, hash, digest, signature)
     };
