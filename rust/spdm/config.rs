@@ -4,8 +4,9 @@
 
 #![forbid(unsafe_code)]
 
-use super::algorithms::{AsymAlgorithm, HashAlgorithm};
+use super::algorithms::{AsymAlgorithm, HashAlgorithm, MeasurementHash};
 use super::capabilities::{Capabilities, Flags};
+use super::error::{Field, Reason};
 use super::negotiate::{Offer, Selection};
 use super::version::Version;
 
@@ -65,13 +66,41 @@ impl Floor {
 
     /// No weaker than this connection.
     pub fn of(connection: &Connection) -> Self {
-        let selection = &connection.selection;
+        Self::in_version(connection.version, &connection.selection)
+    }
+
+    fn in_version(version: Version, selection: &Selection) -> Self {
         Self {
-            version: connection.version,
+            version,
             asym: selection.asym.map_or(0, AsymAlgorithm::strength),
             hash: selection.hash.map_or(0, HashAlgorithm::strength),
-            measurement_hash: selection.measurement_hash.map_or(0, |hash| hash.strength()),
+            measurement_hash: selection
+                .measurement_hash
+                .map_or(0, MeasurementHash::strength),
         }
+    }
+
+    /// Whether a selection is no weaker. None at all is the weakest.
+    ///
+    /// # Errors
+    ///
+    /// - [`Reason::BelowFloor`]: which one is, with its strength.
+    pub fn check(&self, selection: &Selection) -> Result<(), (Field, Reason)> {
+        let found = Self::in_version(self.version, selection);
+        for (field, strength, floor) in [
+            (Field::BaseAsymAlgo, found.asym, self.asym),
+            (Field::BaseHashAlgo, found.hash, self.hash),
+            (
+                Field::MeasurementHashAlgo,
+                found.measurement_hash,
+                self.measurement_hash,
+            ),
+        ] {
+            if strength < floor {
+                return Err((field, Reason::BelowFloor(strength.into())));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -139,12 +139,10 @@ where
             &self.offer(),
             capabilities.supported.as_ref(),
         )?;
-        if let Some(hash) = selection.measurement_hash {
-            if hash.strength() < self.config.floor.measurement_hash {
-                let reason = Reason::BelowFloor(hash.strength().into());
-                return Err(reader.error(Field::MeasurementHashAlgo, reason));
-            }
-        }
+        self.config
+            .floor
+            .check(&selection)
+            .map_err(|(field, reason)| reader.error(field, reason))?;
         let length = reader.end(self.config.padding)?;
         self.append_vca(Code::ALGORITHMS, length)?;
 

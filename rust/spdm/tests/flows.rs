@@ -2,14 +2,16 @@
 
 //! Whole conversations, in every version and over transports of every kind.
 
-use super::support::responder::{Responder, MULTI_KEY};
+use super::support::der::{good, tlv, Template};
+use super::support::responder::{Responder, FLAGS, MULTI_KEY};
 use super::support::wire::{config, requester, run, whole, Wire, CHALLENGE, MEASURE};
 use crate::algorithms::HashAlgorithm;
 use crate::capabilities::Flags;
 use crate::chain::RootHash;
+use crate::challenge::Challenge;
 use crate::config::Floor;
 use crate::digests::CertificateModel;
-use crate::measurements::{GetMeasurements, Operation};
+use crate::measurements::{GetMeasurements, Operation, Signed};
 use crate::negotiate::Tables;
 use crate::transport::Dialogue;
 use crate::version::Version;
@@ -101,19 +103,32 @@ fn chunks_shorter_than_they_could_be() {
     }
 }
 
-#[test]
-fn a_chain_of_nearly_64_kib() {
-    use super::support::der::{good, tlv};
-    for (version, transfer) in [(0x10, 0x1000), (0x12, 0x1000), (0x14, 42)] {
+/// A responder whose chains have 65,535 bytes, header and all.
+fn with_longest_chain(version: u8) -> Responder {
+    let mut size: usize = 0xf000;
+    // Signatures differ in length, so this takes some turns.
+    for turn in 0..=u8::MAX {
         let [root, middle, leaf] = good();
-        let filler = tlv(0x04, &[&vec![0x55; 0xf000]]);
-        let leaf = leaf.with_extension(&[0x2a, 0x03], &filler);
+        let value = tlv(0x04, &[&vec![turn; size]]);
+        let leaf = leaf.with_extension(&[0x2a, 0x03], &value);
         let chain = [root, middle, leaf]
             .map(|template| template.build())
             .concat();
-        assert!(chain.len() > 60 << 10);
         let mut responder = Responder::new(version);
         responder.slots = vec![(0, chain.clone(), 3), (2, chain, 3)];
+        match responder.slots[0].1.len() + 4 + 32 {
+            0xffff => return responder,
+            length => size = size + 0xffff - length,
+        }
+    }
+    panic!("no chain has this length");
+}
+
+#[test]
+fn a_chain_of_64_kib() {
+    for (version, transfer) in [(0x10, 0x1000), (0x12, 0x1000), (0x14, 42)] {
+        let responder = with_longest_chain(version);
+        assert_eq!(responder.chain(0).len(), 0xffff);
         let mut config = config();
         config.data_transfer_size = transfer;
         succeeds(config, responder);
@@ -272,6 +287,90 @@ fn nothing_below_the_floor() {
         text.to_string(),
         "ALGORITHMS: MeasurementHashAlgo: 0x80 is weaker than what is pinned"
     );
+
+    // None at all is weaker than any.
+    pinned.floor = floor;
+    let mut responder = Responder::new(0x12);
+    responder.flags = Flags::MEAS_NO_SIG.0 | Flags::CHUNK.0;
+    for (at, pinned_strength, field) in [
+        (12, floor.asym, "BaseAsymAlgo"),
+        (16, floor.hash, "BaseHashAlgo"),
+    ] {
+        assert_eq!(pinned_strength, 128);
+        let wire = Wire::edited(responder.clone(), |request, response| {
+            if request[1] == 0xe3 {
+                response[at..at + 4].fill(0);
+            }
+        });
+        let failure = run(pinned, wire).2.expect_err("it is below");
+        let expected = format!("ALGORITHMS: {field}: 0x0 is weaker than what is pinned");
+        assert_eq!(failure.to_string(), expected);
+    }
+    responder.flags = FLAGS & !(3 << 3);
+    let failure = run(pinned, Wire::new(responder)).2;
+    assert_eq!(
+        failure.expect_err("it is below").to_string(),
+        "ALGORITHMS: MeasurementHashAlgo: 0x0 is weaker than what is pinned"
+    );
+}
+
+#[test]
+fn every_slot() {
+    for version in Version::ALL {
+        for multi_key in [false, true] {
+            if multi_key && version < Version::V13 {
+                continue;
+            }
+            let mut responder = Responder::new(version.byte());
+            responder.supported_slots = u8::MAX;
+            if multi_key {
+                responder.flags |= MULTI_KEY;
+            }
+            // Each has its own leaf.
+            responder.slots = (0..8)
+                .map(|slot| {
+                    let number = 10 + slot;
+                    let [root, middle, _] = good();
+                    let leaf = Template::leaf(("middle", 2), ("leaf", number));
+                    let chain = [root, middle, leaf].map(|template| template.build());
+                    (slot, chain.concat(), number)
+                })
+                .collect();
+            let mut requester = requester(config());
+            let mut wire = Wire::new(responder.clone());
+            let mut dialogue = Dialogue {
+                requester: &mut requester,
+                transport: &mut wire,
+            };
+            dialogue.connect().expect("it works");
+            dialogue.get_digests().expect("it works");
+            assert_eq!(dialogue.requester.slot_masks(), Some((0xff, 0xff)));
+            for slot in 0..8 {
+                dialogue.get_certificate(slot).expect("it works");
+                let (read, chain) = dialogue.requester.chain().expect("it was read");
+                let chain = chain.expect("it is well").bytes();
+                assert_eq!((read, chain), (slot, &responder.chain(slot)[..]));
+            }
+            for slot in (0..8).rev() {
+                let challenge = Challenge { slot, ..CHALLENGE };
+                dialogue.challenge(challenge).expect("its key signs");
+                let answer = dialogue.requester.challenge_auth().expect("it was read");
+                assert_eq!((answer.slot, answer.slot_mask), (slot, 0xff));
+                let nonce = [slot; 32];
+                let request = GetMeasurements {
+                    signed: Some(Signed { nonce, slot }),
+                    ..MEASURE
+                };
+                let result = dialogue.get_measurements(request);
+                if version == Version::V10 && slot > 0 {
+                    let text = format!("GET_MEASUREMENTS: SlotID: {slot:#x} is not allowed");
+                    assert_eq!(result.expect_err("slot 0 signs").to_string(), text);
+                } else {
+                    result.expect("its key signs");
+                }
+            }
+        }
+    }
 }
 
 #[test]
