@@ -89,7 +89,8 @@ impl<'a> Rest<'a> {
     }
 }
 
-/// Requests for measurements and their responses, in their order. The last response ends before its
+/// Requests for measurements and their responses, in their order, as a requester would accept them;
+/// but for signatures, and what other messages have to do with it. The last response ends before its
 /// signature; those before it have none, because one ends a transcript.
 pub struct Exchanges<'a> {
     rest: Rest<'a>,
@@ -119,6 +120,7 @@ impl<'a> Exchanges<'a> {
         let response = self.rest.read(Code::MEASUREMENTS, |reader| {
             Measurements::read(reader, &layout)
         })?;
+        response.check(&request, &self.connection)?;
         if request.signed.is_some() && !self.rest.bytes.is_empty() {
             let reason = Reason::Length {
                 expected: 0,

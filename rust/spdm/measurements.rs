@@ -6,6 +6,7 @@
 
 use super::blocks::Record;
 use super::code::Code;
+use super::config::Connection;
 use super::error::{Error, Field, Reason};
 use super::version::Version;
 use super::wire::{Reader, Writer, CONTEXT_SIZE, NONCE_SIZE};
@@ -232,5 +233,27 @@ impl<'a> Measurements<'a> {
             signature: reader.take(layout.signature, Field::Signature)?,
             signed_length,
         })
+    }
+
+    /// Whether this answers a request, in what the layout leaves open: digests as long as was
+    /// agreed, the same context, the same slot.
+    ///
+    /// # Errors
+    ///
+    /// One of them differs.
+    pub fn check(&self, request: &GetMeasurements, connection: &Connection) -> Result<(), Error> {
+        let error = |(field, reason)| Error::new(Code::MEASUREMENTS, field, reason);
+        if let Some(hash) = connection.selection.measurement_hash {
+            self.record.check_digests(hash).map_err(error)?;
+        }
+        if !self.context.is_empty() && self.context != request.context {
+            return Err(error((Field::RequesterContext, Reason::Differs)));
+        }
+        match &request.signed {
+            Some(signed) if connection.version >= Version::V11 && self.slot != signed.slot => {
+                Err(error((Field::SlotId, Reason::Differs)))
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -212,26 +212,13 @@ where
         let mut reader = Reader::new(Code::MEASUREMENTS, message);
         let response = Measurements::read(&mut reader, &layout)?;
         let length = reader.end(self.config.padding)?;
-        if let Some(hash) = connection.selection.measurement_hash {
-            response
-                .record
-                .check_digests(hash)
-                .map_err(|(field, reason)| reader.error(field, reason))?;
-        }
-        if !response.context.is_empty() && response.context != request.context {
-            return Err(reader.error(Field::RequesterContext, Reason::Differs));
-        }
+        response.check(request, &connection)?;
         let signed_length = response.signed_length;
         let summary = match request.operation {
             Operation::All => self.begin_summary(request)?,
             Operation::Count | Operation::One(_) => None,
         };
         let summary = summary.map(|context| response.record.summary(context));
-        if let Some(signed) = &request.signed {
-            if connection.version >= Version::V11 && response.slot != signed.slot {
-                return Err(reader.error(Field::SlotId, Reason::Differs));
-            }
-        }
         if connection.selection.hash.is_some() {
             self.append(Code::MEASUREMENTS, Purpose::Measurements, signed_length)?;
         }

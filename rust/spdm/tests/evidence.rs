@@ -5,6 +5,7 @@
 
 use super::support::responder::Responder;
 use super::support::wire::{config, run, Wire, MEASURE};
+use crate::algorithms::MeasurementHash;
 use crate::code::Code;
 use crate::crypto::{Hash, Verify};
 use crate::evidence::{read_vca, Exchanges};
@@ -62,6 +63,41 @@ fn what_was_kept_can_be_checked() {
         let longer = [&transcript[start..], &[0]].concat();
         assert!(Exchanges::new(&found, &longer).any(|exchange| exchange.is_err()));
     }
+}
+
+#[test]
+fn answers_to_another_request() {
+    let (mut requester, _, result) = run(config(), Wire::new(Responder::new(0x13)));
+    result.expect("it works");
+    let connection = *requester.connection().expect("connected");
+    let start = requester.vca().len();
+    let transcript = requester.sink().measurements.clone();
+    // The request has 45 bytes: the slot before its context, the context at its end.
+    let slot = start + 36;
+    let context = start + 37;
+    let block = start + 45 + 8;
+    for (at, value, expected) in [
+        (slot, 2, "SlotID: differs from what it has to match"),
+        (
+            context,
+            0,
+            "RequesterContext: differs from what it has to match",
+        ),
+        (block + 5, 0x1f, "MeasurementBlock: 32 bytes instead of 31"),
+    ] {
+        let mut changed = transcript.clone();
+        changed[at] = value;
+        let result: Result<Vec<_>, _> = Exchanges::new(&connection, &changed[start..]).collect();
+        let text = result.expect_err("it differs").to_string();
+        assert_eq!(text, format!("MEASUREMENTS: {expected}"));
+    }
+    let mut other = connection;
+    other.selection.measurement_hash = MeasurementHash::from_bit(4);
+    let result: Result<Vec<_>, _> = Exchanges::new(&other, &transcript[start..]).collect();
+    assert_eq!(
+        result.expect_err("another hash").to_string(),
+        "MEASUREMENTS: MeasurementBlock: 32 bytes instead of 48"
+    );
 }
 
 #[test]
