@@ -261,7 +261,9 @@ impl<'a> Certificate<'a> {
                 }
                 KEY_USAGE if self.key_usage.is_some() => return None,
                 KEY_USAGE => self.key_usage = Some(key_usage(value)?),
+                EXTENDED_KEY_USAGE if !self.extended_key_usage.is_empty() => return None,
                 EXTENDED_KEY_USAGE => self.extended_key_usage = list(value)?,
+                DMTF_EXTENSION if !self.dmtf.is_empty() => return None,
                 DMTF_EXTENSION => self.dmtf = list(value)?,
                 _ => {}
             }

@@ -291,7 +291,7 @@ fn encodings() {
     let encoding = CertificateFault::Encoding;
     refused(2, encoding, |chain| chain[2].version = vec![1]);
     refused(2, encoding, |chain| {
-        // BasicConstraints twice, keyUsage twice.
+        // BasicConstraints twice, keyUsage twice, and so on.
         let empty = tlv(0x30, &[]);
         chain[2] = chain[2].clone().with_extension(&[0x55, 0x1d, 0x13], &empty);
     });
@@ -299,6 +299,13 @@ fn encodings() {
         let usage = tlv(0x03, &[&[7, 0x80]]);
         chain[2] = chain[2].clone().with_extension(&[0x55, 0x1d, 0x0f], &usage);
     });
+    for id in [vec![0x55, 0x1d, 0x25], [DMTF, &[6]].concat()] {
+        refused(2, encoding, |chain| {
+            let usage = tlv(0x30, &[&tlv(0x06, &[&[0x2a, 0x03]])]);
+            let once = chain[2].clone().with_extension(&id, &usage);
+            chain[2] = once.with_extension(&id, &usage);
+        });
+    }
     refused(2, encoding, |chain| {
         chain[2].constraints = Some(vec![0x02, 0x01, 0x00]);
     });
