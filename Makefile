@@ -7,6 +7,7 @@ VM = cargo run $(if $(wildcard build/target/debug/vm),--quiet) --package vm --
 help:
 	@echo 'make demo       sets up the environment, boots a stock kernel with an emulated engine, shows the driver at work'
 	@echo 'make check      runs all tests; the last line counts them'
+	@echo 'make bench      measures the driver beside Intel'"'"'s C driver and mei_me: a table, and build/bench.json'
 	@echo 'make modules    builds the module for the stock kernel: build/issei_rust.ko'
 	@echo '                KERNEL=DIR: for the kernel of that tree instead (prepared with make modules_prepare)'
 	@echo 'make shell      boots a guest with the emulated engine and the module, with a shell to play in'
@@ -20,6 +21,10 @@ demo:
 
 check:
 	@$(VM) check
+
+# The device model shall not be slower than it must.
+bench:
+	@cargo run --release --package vm -- bench
 
 modules:
 	@$(VM) modules $(if $(KERNEL),--kernel '$(KERNEL)')
@@ -35,4 +40,4 @@ overlay:
 	@$(if $(KERNEL),,$(error KERNEL=DIR is missing: the Linux source tree to lay the driver over))
 	@scripts/overlay.sh $(if $(DRY_RUN),--dry-run,$(if $(UNDO),--undo)) '$(KERNEL)'
 
-.PHONY: help demo check modules shell fuzz overlay
+.PHONY: help demo check bench modules shell fuzz overlay

@@ -69,7 +69,8 @@ pub(crate) fn memory(driver: Driver) -> Result<Value> {
         drop(file);
         connected = connected.min(bytes);
     }
-    Ok(json!({"open": open, "connected": connected, "modules": driver.memory()?}))
+    Ok(json!({"open_bytes": open, "connected_bytes": connected,
+        "module_bytes": driver.memory()?}))
 }
 
 /// Does something; returns how many bytes of kernel memory this thread has taken and not freed.

@@ -53,8 +53,8 @@ struct Options {
     /// Sizes of messages in bytes
     #[arg(long, value_delimiter = ',', default_value = "4,64,1024,4096,65516")]
     sizes: Vec<usize>,
-    /// Costs of a register access in microseconds
-    #[arg(long, value_delimiter = ',', default_value = "0")]
+    /// What to make each register access cost, in microseconds, for the first of the sizes
+    #[arg(long, value_delimiter = ',', default_value = "2,5,10,20")]
     mmio_costs: Vec<u64>,
     /// Programs at a time; the models need as many more echo clients
     #[arg(long, value_delimiter = ',', default_value = "1,4,16")]
@@ -123,13 +123,17 @@ fn run(options: &Options) -> Result<()> {
 
 /// Everything that is exchanged in one round with one driver.
 fn exchanges(options: &Options, driver: Driver, round: u32) -> Result<()> {
-    for cost in &options.mmio_costs {
-        driver.model()?.set_mmio_cost(*cost)?;
-        for size in &options.sizes {
-            let result = exchange::echo(driver, *size, options.round_trips)?;
-            let what = json!({"size": size, "mmio_cost_us": cost});
-            report(driver, "round_trip", round, &what, result);
-        }
+    let free = options.sizes.iter().map(|size| (*size, 0));
+    let first = options.sizes.first();
+    let costly = first.into_iter().flat_map(|size| {
+        let costs = options.mmio_costs.iter();
+        costs.map(|cost| (*size, *cost))
+    });
+    for (size, cost) in free.chain(costly) {
+        driver.model()?.set_mmio_cost(cost)?;
+        let result = exchange::echo(driver, size, options.round_trips)?;
+        let what = json!({"size": size, "mmio_cost_us": cost});
+        report(driver, "round_trip", round, &what, result);
     }
     driver.model()?.set_mmio_cost(0)?;
     let result = exchange::spdm(driver, options.round_trips)?;

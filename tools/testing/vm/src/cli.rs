@@ -42,6 +42,12 @@ pub(crate) enum Sub {
         #[arg(value_name = "SUITE")]
         suites: Vec<String>,
     },
+    /// Measure the driver beside Intel's C driver and mei_me: a table, and build/bench.json
+    Bench {
+        /// Options of the program `bench run`, see its README
+        #[arg(last = true, value_name = "OPTION")]
+        options: Vec<String>,
+    },
     /// Build the driver: build/issei_rust.ko
     Modules {
         /// A prepared kernel tree to build for, instead of the stock kernel's

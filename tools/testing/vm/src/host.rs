@@ -34,7 +34,9 @@ pub(crate) fn while_building<T>(package: &str, work: impl FnOnce() -> Result<T>)
             .join("build")
             .join(format!("{package}.log"));
         process::run(
-            cargo()?.args(["build", "--package", package]),
+            cargo()?
+                .args(["build", "--package", package])
+                .args((!cfg!(debug_assertions)).then_some("--release")),
             &step,
             BUILD_LIMIT,
             &log,

@@ -85,6 +85,11 @@ fn dispatch(command: Sub) -> Result<ExitCode> {
             println!("{results}");
             Ok(ExitCode::from(u8::from(!results.failed.is_empty())))
         }
+        Sub::Bench { options } => {
+            let env = host::while_building("heci-model", || Env::get(false))?;
+            print!("{}", bench::measure(&env, &options)?);
+            Ok(ExitCode::SUCCESS)
+        }
         Sub::Modules { kernel } => {
             println!("{}", module::driver(&target(kernel.as_deref())?)?.display());
             Ok(ExitCode::SUCCESS)

@@ -27,12 +27,25 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// Starts model `index` with more `arguments` (split as a shell would) and waits until it listens.
+    /// Starts model `index` with more `arguments` (split as a shell would) and waits until it listens. Its trace is
+    /// `model<index>.trace` in `out`.
     pub(crate) fn start(
         index: usize,
         arguments: &str,
         sockets: &SocketDir,
         out: &Path,
+    ) -> Result<Self> {
+        let trace = out.join(format!("model{index}.trace"));
+        Self::start_with(index, arguments, sockets, out, Some(&trace))
+    }
+
+    /// The same with another trace, or without.
+    pub(crate) fn start_with(
+        index: usize,
+        arguments: &str,
+        sockets: &SocketDir,
+        out: &Path,
+        trace: Option<&Path>,
     ) -> Result<Self> {
         let program = program()?;
         let arguments = shlex::split(arguments)
@@ -51,8 +64,7 @@ impl Model {
                 .arg(&socket)
                 .arg("--control")
                 .arg(&control)
-                .arg("--trace")
-                .arg(out.join(format!("model{index}.trace")))
+                .args(trace.iter().flat_map(|path| [Path::new("--trace"), path]))
                 .args(arguments)
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())

@@ -56,6 +56,8 @@ pub(crate) struct Request {
     pub files: Vec<(PathBuf, String)>,
     /// One device model each, with these arguments.
     pub models: Vec<String>,
+    /// The models write no trace, which takes them time.
+    pub untraced: bool,
     /// Sockets of further vfio-user devices.
     pub vfio_user: Vec<PathBuf>,
     pub ports: Vec<(String, PathBuf)>,
@@ -122,7 +124,11 @@ pub(crate) fn run(env: &Env, request: &Request, sink: Box<dyn Write + Send>) -> 
 
     let mut models = Vec::new();
     for (index, arguments) in request.models.iter().enumerate() {
-        models.push(Model::start(index, arguments, &sockets, out)?);
+        let model = match request.untraced {
+            true => Model::start_with(index, arguments, &sockets, out, None),
+            false => Model::start(index, arguments, &sockets, out),
+        };
+        models.push(model?);
     }
 
     let (sender, events) = mpsc::channel();
