@@ -105,11 +105,11 @@ where
         let mut summary = self.requester.begin_summary(request)?;
         let mut left = total;
         let mut complete = true;
-        for (index, exists) in (0..=u8::MAX)
-            .zip(indices)
-            .skip(1)
-            .filter(|(_, exists)| **exists)
-        {
+        for index in 1..u8::MAX {
+            let place = indices.get_mut(usize::from(index));
+            let Some(exists) = place.filter(|exists| **exists) else {
+                continue;
+            };
             if left == 0 {
                 *exists = false;
                 continue;

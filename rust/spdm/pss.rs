@@ -62,14 +62,16 @@ impl<'a> Parts<'a> {
         let mut salt = [0; DIGEST_MAX];
         let mut places = salt.iter_mut();
         let mut position = 0_usize;
+        let mut counter = 0_u32;
         let mut wrong = padding == 0;
 
-        for (counter, block) in (0_u32..).zip(self.masked.chunks(size)) {
+        for block in self.masked.chunks(size) {
             let mask = concatenated(
                 hash,
                 algorithm,
                 [self.expected, &counter.to_be_bytes(), &[]],
             )?;
+            counter = counter.saturating_add(1);
             for (masked, mask) in block.iter().zip(mask.iter()) {
                 let bits = if position == 0 { 0x7f } else { 0xff };
                 let byte = (masked ^ mask) & bits;
