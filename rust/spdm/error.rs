@@ -201,11 +201,11 @@ pub enum Reason {
     },
     /// The responder asked for patience too often.
     Retries(u32),
-    /// The responder asks for more time than there is, in microseconds.
+    /// It takes more time than there is, in microseconds.
     Late {
         /// The limit.
         limit: u64,
-        /// What the responder asks for.
+        /// What it has taken so far, or will have if the responder gets the time it asks for.
         actual: u64,
     },
     /// The operation is not possible now: another one has to come first.

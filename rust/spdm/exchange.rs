@@ -168,7 +168,13 @@ impl<B: DerefMut<Target = [u8]>> Exchange<B> {
         let (Some(rules), false) = (self.rules, matches!(self.state, State::Idle)) else {
             return Ok(());
         };
-        self.started.get_or_insert(now);
+        let started = *self.started.get_or_insert(now);
+        let actual = now.saturating_sub(started);
+        if actual >= rules.timing.limit {
+            let limit = rules.timing.limit;
+            let reason = Reason::Late { limit, actual };
+            return Err(Error::new(self.code, Field::Message, reason));
+        }
         if self.wait_until.is_some_and(|until| now >= until) {
             self.wait_until = None;
         }

@@ -175,7 +175,7 @@ where
     ///
     /// # Errors
     ///
-    /// As [`Requester::received`].
+    /// As [`Requester::received`]; and [`Reason::Late`] when there is no time left.
     pub fn poll(&mut self, now: u64) -> Result<Step<'_>, Error> {
         match self.exchange.tick(now) {
             Ok(()) => Ok(self.exchange.step(now)),

@@ -173,11 +173,14 @@ fn nobody_waits_while_connecting() {
     }
 }
 
-#[test]
-fn a_response_that_was_dropped_is_asked_for_anew() {
-    let mut requester = requester(config());
+/// Gets measurements of a responder that is not ready once, and polls again so long after it said
+/// so. Returns the codes of the requests.
+fn late(not_ready: (u8, u8), round_trip: u64, after: u64) -> Vec<u8> {
+    let mut config = config();
+    config.timing.round_trip = round_trip;
+    let mut requester = requester(config);
     let mut responder = Responder::new(0x12);
-    responder.not_ready = Some((1, 10, 2));
+    responder.not_ready = Some((1, not_ready.0, not_ready.1));
     let mut wire = Wire::new(responder);
     let mut dialogue = Dialogue {
         requester: &mut requester,
@@ -199,16 +202,57 @@ fn a_response_that_was_dropped_is_asked_for_anew() {
                 response[..answer.len()].copy_from_slice(&answer);
                 requester.received(answer.len(), now).expect("it is well");
             }
-            // Sleeps far too long.
             Step::Wait { until } => {
-                assert_eq!(until, now + 1024);
-                now = until + 2_000_000;
+                assert_eq!(until, now + (1 << not_ready.0));
+                now += after;
             }
             Step::Done => break,
         }
     }
-    assert_eq!(requests, [0xe0, 0xe0]);
     assert!(requester.measurements().is_some());
+    requests
+}
+
+#[test]
+fn a_response_that_was_dropped_is_asked_for_anew() {
+    let (asks, repeats) = ([0xe0, 0xff], [0xe0, 0xe0]);
+    for (not_ready, round_trip, after, expected) in [
+        // RDT 1,024 us, kept for 4,096 us less the way there and back.
+        ((10, 4), 1_000, 1_024, asks),
+        ((10, 4), 1_000, 3_096, asks),
+        ((10, 4), 1_000, 3_097, repeats),
+        // But never for less than RDT.
+        ((10, 2), 1_500, 1_024, asks),
+        ((10, 2), 1_500, 1_025, repeats),
+        ((10, 2), 1_000_000, 1_024, asks),
+        ((10, 2), 1_000_000, 2_000_000, repeats),
+        // Never longer than there is time at all.
+        ((20, 255), 0, 9_999_999, asks),
+    ] {
+        let requests = late(not_ready, round_trip, after);
+        assert_eq!(requests, expected, "{not_ready:?} {round_trip} {after}");
+    }
+}
+
+#[test]
+fn nothing_is_exchanged_without_time() {
+    // Each chunk comes in time, but all of them do not.
+    let mut config = config();
+    config.data_transfer_size = 42;
+    let mut wire = Wire::new(Responder::new(0x12));
+    wire.latency = 1_000_000;
+    let (_, wire, result) = run(config, wire);
+    let text = result.expect_err("it takes too long").to_string();
+    assert_eq!(
+        text,
+        "GET_CERTIFICATE: would take 10000000 us, the limit is 10000000 us"
+    );
+    let chunks = wire
+        .log
+        .iter()
+        .rev()
+        .take_while(|line| line.request[1] == 0x86);
+    assert_eq!(chunks.count(), 9);
 }
 
 #[test]
