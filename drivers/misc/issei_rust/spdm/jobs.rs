@@ -117,7 +117,11 @@ impl Jobs {
             let sentence = Sentence::EMPTY;
             Err(Failure { errno, sentence })
         });
-        let result = ended.or(closed)?;
+        // What was interrupted because nothing is collected any more fails for that reason.
+        let result = match ended {
+            Some(Err(failure)) => closed.unwrap_or(Err(failure)),
+            ended => ended.or(closed)?,
+        };
         self.forget(number);
         Some(result)
     }
