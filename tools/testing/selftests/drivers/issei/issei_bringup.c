@@ -61,7 +61,7 @@ static int bind_once(const char *driver, const char *device, uint64_t *us, uint6
 	snprintf(bind, sizeof(bind), PCI "drivers/%s/bind", driver);
 	ret = file_write(override, "nobody");
 	if (!ret)
-		ret = driver_load(driver);
+		ret = driver_load_quiet(driver);
 	if (!ret)
 		ret = file_write(override, "\n");
 	if (!ret)

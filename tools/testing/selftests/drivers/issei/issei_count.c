@@ -102,7 +102,7 @@ static void print_cost(const char *driver, const char *mode, const struct cost *
 static void measure_driver(struct __test_metadata *_metadata, const char *driver,
 			   struct cost *cost)
 {
-	ASSERT_EQ(0, driver_load(driver));
+	ASSERT_EQ(0, driver_load_quiet(driver));
 	ASSERT_EQ(0, wait_for_file("/dev/issei0", true, LINK_UP_MS));
 	ASSERT_EQ(0, issei_wait_up(0, LINK_UP_MS));
 	ASSERT_EQ(0, model_defaults(0));

@@ -18,6 +18,7 @@
 #define SPDM_CHAIN_MAX		65536
 #define SPDM_DIGEST_TEXT	(7 + 64)	/* sha256: and digits */
 #define SPDM_NO_DIGEST	"sha256:0000000000000000000000000000000000000000000000000000000000000000"
+#define SPDM_SIGNATURE		64	/* of the model's first choice, P-256 */
 #define SHA256_SIZE		32
 
 /*
@@ -33,8 +34,7 @@ bool spdm_is(unsigned int dev, const char *file, const char *word);
 bool spdm_present(unsigned int dev);
 bool spdm_client_present(unsigned int dev);
 
-/* The agent. spdm_settle() waits until it neither runs nor is about to. */
-int spdm_settle(unsigned int dev, int timeout_ms);
+/* The agent. */
 int spdm_wait_state(unsigned int dev, const char *word, int timeout_ms);
 int spdm_wait_generation(unsigned int dev, uint64_t after, int timeout_ms);
 int spdm_authenticate(unsigned int dev);

@@ -84,7 +84,7 @@ TEST_F(agent, measurement_hash)
 				      rows[i].option));
 		ASSERT_EQ(0, spdm_authenticate_anew(0));
 		EXPECT_EQ(0, spdm_wait_state(0, "authenticated", 0)) TH_LOG("%s", rows[i].option);
-		snprintf(expected, sizeof(expected), "ECDSA_ECC_NIST_P384 sha384 %s",
+		snprintf(expected, sizeof(expected), "ECDSA_ECC_NIST_P256 sha384 %s",
 			 rows[i].name);
 		ASSERT_EQ(0, spdm_read(0, "algorithms", text, sizeof(text)));
 		EXPECT_STREQ(expected, text);

@@ -68,7 +68,7 @@ TEST_F(agent, root_of_sysfs)
 
 TEST_F(agent, other_root)
 {
-	ASSERT_LT(0, add_certificate(_metadata, 0, "ecdsa-p256", 0));
+	ASSERT_LT(0, add_certificate(_metadata, 0, "ecdsa-p384", 0));
 	expect_anchored(_metadata, "no");
 	ASSERT_LT(0, add_certificate(_metadata, 0, NULL, 0));
 	expect_anchored(_metadata, "yes");
@@ -104,7 +104,7 @@ TEST_F(agent, omitted_root)
 /* Another root with the name of the right one. */
 TEST_F(agent, omitted_other_root)
 {
-	ASSERT_LT(0, add_certificate(_metadata, 0, "ecdsa-p256", 0));
+	ASSERT_LT(0, add_certificate(_metadata, 0, "ecdsa-p384", 0));
 	ASSERT_EQ(0, model_spdm_set(0, "'omit_root':true"));
 	expect_anchored(_metadata, "no");
 }

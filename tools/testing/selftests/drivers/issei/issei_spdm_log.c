@@ -168,7 +168,7 @@ static void check_entry(struct __test_metadata *_metadata, const char *type, con
 	} else {
 		EXPECT_EQ(0, entry.part[COMBINED].len);
 	}
-	EXPECT_EQ(96, entry.part[SIGNATURE].len);
+	EXPECT_EQ(SPDM_SIGNATURE, entry.part[SIGNATURE].len);
 	ASSERT_EQ(size, entry.part[CHAIN].len);
 	EXPECT_EQ(0, memcmp(chain, entry.part[CHAIN].bytes, size));
 	for (int i = REQUESTER; i <= RESPONDER; i++) {
@@ -177,7 +177,7 @@ static void check_entry(struct __test_metadata *_metadata, const char *type, con
 				       entry.part[i].bytes, NONCE)) TH_LOG("%s", names[i]);
 	}
 	EXPECT_EQ(NULL, memmem(entry.part[TRANSCRIPT].bytes, entry.part[TRANSCRIPT].len,
-			       entry.part[SIGNATURE].bytes, 96));
+			       entry.part[SIGNATURE].bytes, SPDM_SIGNATURE));
 }
 
 TEST_F(agent, entries)

@@ -173,11 +173,11 @@ TEST_F(agent, without_nonce)
 	len = spdm_read_bytes(0, file, bytes, sizeof(bytes));
 	ASSERT_LT(vca->len, len);
 	EXPECT_EQ(0, memcmp(vca->data, bytes, vca->len));
-	ASSERT_EQ(vca->len + measurements->len - 2 * SHA384_SIZE, len);
+	ASSERT_EQ(vca->len + measurements->len - SPDM_SIGNATURE, len);
 	EXPECT_EQ(0, memcmp(measurements->data, bytes + vca->len, len - vca->len));
 	snprintf(file, sizeof(file), "signatures/%llu_signature", (unsigned long long)last);
-	ASSERT_EQ(2 * SHA384_SIZE, spdm_read_bytes(0, file, bytes, sizeof(bytes)));
-	EXPECT_EQ(0, memcmp(measurements->data + len - vca->len, bytes, 2 * SHA384_SIZE));
+	ASSERT_EQ(SPDM_SIGNATURE, spdm_read_bytes(0, file, bytes, sizeof(bytes)));
+	EXPECT_EQ(0, memcmp(measurements->data + len - vca->len, bytes, SPDM_SIGNATURE));
 
 	ASSERT_EQ(0, dump(&r, &other));
 	EXPECT_EQ(0, memcmp(&evidence, &other, sizeof(evidence)));

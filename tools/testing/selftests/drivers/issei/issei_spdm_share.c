@@ -301,7 +301,7 @@ TEST_F(agent, no_file)
 	EXPECT_TRUE(spdm_is(0, "state", "running"));
 	for (int i = 0; i < ISSEI_MAX_FILES; i++)
 		close(fd[i]);
-	EXPECT_EQ(0, spdm_settle(0, SPDM_SETTLE_MS));
+	EXPECT_EQ(0, issei_wait_agent(0, SPDM_SETTLE_MS));
 }
 
 /* Many requests make no queue. */
@@ -312,7 +312,7 @@ TEST_F(agent, many_requests)
 	ASSERT_EQ(0, slow_agent(20));
 	for (int i = 0; i < 200; i++)
 		ASSERT_EQ(0, spdm_write(0, "authenticate", "1"));
-	ASSERT_EQ(0, spdm_settle(0, SPDM_SETTLE_MS));
+	ASSERT_EQ(0, issei_wait_agent(0, SPDM_SETTLE_MS));
 	EXPECT_TRUE(spdm_is(0, "state", "authenticated"));
 	EXPECT_GE(count + 4, spdm_number(0, "log_count"));
 }

@@ -127,7 +127,7 @@ TEST_F_TIMEOUT(agent, sixty_seconds, 120)
 	EXPECT_GT(CONNECT_MS + LOOSE_MS, took);
 	EXPECT_TRUE(spdm_is(0, "state", "running"));
 
-	ASSERT_EQ(0, spdm_settle(0, SPDM_ALL_MS + 2 * LOOSE_MS));
+	ASSERT_EQ(0, issei_wait_agent(0, SPDM_ALL_MS + 2 * LOOSE_MS));
 	took = now_ms() - start;
 	EXPECT_LE(SPDM_ALL_MS - LOOSE_MS, took);
 	EXPECT_GT(SPDM_ALL_MS + LOOSE_MS, took);

@@ -46,7 +46,7 @@ TEST_F(agent, formats)
 {
 	static const char *const words[][2] = {
 		{ "state", "authenticated" }, { "version", "1.3" },
-		{ "algorithms", "ECDSA_ECC_NIST_P384 sha384 sha384" }, { "fresh", "yes" },
+		{ "algorithms", "ECDSA_ECC_NIST_P256 sha384 sha384" }, { "fresh", "yes" },
 		{ "policy", "audit" }, { "memory_limit", "1048576" }, { "log_dropped", "0" },
 	};
 	static const char *const numbers[] = {
@@ -264,7 +264,7 @@ TEST_F(agent, unsupported)
 	ASSERT_LE(0, kmsg);
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
 		ASSERT_EQ(0, set_capabilities(lists[i]));
-		ASSERT_EQ(0, spdm_authenticate(0));
+		ASSERT_EQ(0, spdm_authenticate_anew(0));
 		ASSERT_EQ(0, spdm_read(0, "state", text, sizeof(text)));
 		EXPECT_TRUE(spdm_is(0, "state", "unsupported")) TH_LOG("%s: %s", lists[i], text);
 		EXPECT_TRUE(spdm_is(0, "fresh", "not checked"));

@@ -82,18 +82,6 @@ bool spdm_client_present(unsigned int dev)
 	return !run("grep -q %s /sys/class/issei/issei%u/fw_clients/*/uuid", UUID, dev);
 }
 
-int spdm_settle(unsigned int dev, int timeout_ms)
-{
-	uint64_t end = now_ms() + timeout_ms;
-
-	while (spdm_is(dev, "state", "waiting") || spdm_is(dev, "state", "running")) {
-		if (now_ms() > end)
-			return -ETIMEDOUT;
-		sleep_ms(2);
-	}
-	return 0;
-}
-
 int spdm_wait_state(unsigned int dev, const char *word, int timeout_ms)
 {
 	uint64_t end = now_ms() + timeout_ms;
@@ -120,7 +108,7 @@ int spdm_wait_generation(unsigned int dev, uint64_t after, int timeout_ms)
 			return -ETIMEDOUT;
 		sleep_ms(2);
 	}
-	return spdm_settle(dev, end > now_ms() ? end - now_ms() : 0);
+	return issei_wait_agent(dev, end > now_ms() ? end - now_ms() : 0);
 }
 
 /* One run of the agent, whatever its result. */
@@ -129,7 +117,7 @@ int spdm_authenticate(unsigned int dev)
 	uint64_t before;
 	int ret;
 
-	ret = spdm_settle(dev, SPDM_SETTLE_MS);
+	ret = issei_wait_agent(dev, SPDM_SETTLE_MS);
 	if (ret)
 		return ret;
 	before = spdm_number(dev, "generation");
@@ -140,7 +128,7 @@ int spdm_authenticate(unsigned int dev)
 /* The same by somebody who has forgotten what was before. */
 int spdm_authenticate_anew(unsigned int dev)
 {
-	int ret = spdm_settle(dev, SPDM_SETTLE_MS);
+	int ret = issei_wait_agent(dev, SPDM_SETTLE_MS);
 
 	if (!ret)
 		ret = spdm_write(dev, "accepted", "none");

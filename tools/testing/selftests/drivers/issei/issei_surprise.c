@@ -34,6 +34,7 @@ TEST(model_quits)
 	if (!model_present(0))
 		SKIP(return, "no control port of the device model");
 	ASSERT_EQ(0, up);
+	ASSERT_EQ(0, issei_wait_agent(0, LINK_UP_MS));
 	ASSERT_EQ(0, issei_driver(0, driver, sizeof(driver)));
 	ASSERT_EQ(0, issei_pci_name(0, device, sizeof(device)));
 	fd = issei_open_connected(0, O_RDWR, LATE);

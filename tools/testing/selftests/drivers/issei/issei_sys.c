@@ -138,6 +138,25 @@ int issei_count_devices(void)
 	return count;
 }
 
+/*
+ * After each link-up the driver talks to the SPDM client, if it is ours: until it is
+ * through. What counts messages or waits for a fault to happen comes after that.
+ */
+int issei_wait_agent(unsigned int dev, int timeout_ms)
+{
+	uint64_t end = now_ms() + timeout_ms;
+	char state[512];
+
+	do {
+		if (issei_sysfs_read(dev, "spdm/state", state, sizeof(state)) < 0)
+			return 0;
+		if (strncmp(state, "waiting", 7) && strncmp(state, "running", 7))
+			return 0;
+		usleep(2000);
+	} while (now_ms() < end);
+	return -ETIMEDOUT;
+}
+
 /* 0 as soon as @path is there, or gone. */
 int wait_for_file(const char *path, bool present, int timeout_ms)
 {

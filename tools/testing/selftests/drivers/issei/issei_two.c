@@ -19,6 +19,7 @@ FIXTURE_SETUP(two)
 		if (!model_present(dev))
 			SKIP(return, "no control port of device model %d", dev);
 		ASSERT_EQ(0, issei_wait_up(dev, LINK_UP_MS));
+		ASSERT_EQ(0, issei_wait_agent(dev, LINK_UP_MS));
 		ASSERT_EQ(0, model_defaults(dev));
 		self->fd[dev] = issei_open(dev, O_RDWR);
 		ASSERT_LE(0, self->fd[dev]);

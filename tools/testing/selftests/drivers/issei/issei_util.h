@@ -80,6 +80,7 @@ bool issei_is_c_driver(unsigned int dev);
 int issei_pci_name(unsigned int dev, char *name, size_t size);
 int issei_irq_count(unsigned int dev, uint64_t *count);
 int issei_count_devices(void);
+int issei_wait_agent(unsigned int dev, int timeout_ms);
 int wait_for_file(const char *path, bool present, int timeout_ms);
 int run(const char *format, ...) __printf(1, 2);
 void catch_signal(int sig);
@@ -130,6 +131,7 @@ int kmsg_count(int fd, const char *part, int level);
 #define RUST_DRIVER	"issei_rust"
 #define C_DRIVER	"issei_heci"
 int driver_load(const char *driver);
+int driver_load_quiet(const char *driver);
 int driver_unload(const char *driver);
 bool driver_is_loaded(const char *driver);
 bool driver_is_available(const char *driver);
