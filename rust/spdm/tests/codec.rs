@@ -384,11 +384,14 @@ fn values_of_blocks() {
         block(1, 0x07, &[0; 8]),
         block(2, 0x87, &[0; 7]),
         block(3, 0x85, &mode[1..]),
+        block(4, 0x85, &[&mode[..], &[0]].concat()),
+        block(5, 0x05, &mode),
+        block(6, 0x84, &mode),
     ]
     .concat();
-    let record = Record::new(&bytes, 5).expect("it is well");
-    let svns: Vec<_> = record.blocks().map(|block| block.svn()).collect();
-    assert_eq!(svns, [Some(7), None, None, None, None]);
+    let record = Record::new(&bytes, 8).expect("it is well");
+    let svns: Vec<_> = record.blocks().filter_map(|block| block.svn()).collect();
+    assert_eq!(svns, [7]);
     let modes: Vec<_> = record
         .blocks()
         .filter_map(|block| block.device_mode())
