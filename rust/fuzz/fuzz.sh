@@ -13,6 +13,7 @@ cd "$(dirname "$0")/../.."
 seconds=${FUZZ_SECONDS:-60}
 build=build/fuzz
 fuzzer=$build/target/release/fuzz
+corpus=$build/target/release/corpus
 
 keep=
 if [ "${1-}" = --keep ]; then
@@ -24,16 +25,15 @@ if ! command -v "${CXX:-c++}" >/dev/null; then
 	echo "fuzz: libFuzzer is compiled here, and there is no C++ compiler: install g++" >&2
 	exit 1
 fi
-RUSTC_WORKSPACE_WRAPPER=$PWD/rust/fuzz/sancov.sh CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true \
-	CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true \
-	cargo build --quiet --release --package fuzz --bin fuzz --features libfuzzer --target-dir "$build/target"
-cargo build --quiet --package fuzz --bin corpus
-corpus() {
-	cargo run --quiet --package fuzz --bin corpus -- "$@"
+build_program() {
+	CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true \
+		cargo build --quiet --release --package fuzz --target-dir "$build/target" --bin "$@"
 }
+build_program corpus
+RUSTC_WORKSPACE_WRAPPER=$PWD/rust/fuzz/sancov.sh build_program fuzz --features libfuzzer
 
 if [ $# -eq 0 ]; then
-	mapfile -t targets < <(corpus list)
+	mapfile -t targets < <("$corpus" list)
 	set -- "${targets[@]}"
 fi
 mkdir -p "$build/found"
@@ -41,22 +41,23 @@ failed=0
 for target; do
 	inputs=$build/inputs/$target
 	export FUZZ_TARGET=$target
-	corpus unpack "$target" "$inputs"
+	"$corpus" unpack "$target" "$inputs"
 	log=$build/$target.log
 	if [ -n "$keep" ]; then
 		least=$build/least/$target
 		rm -rf "$least"
 		mkdir -p "$least"
-		"$fuzzer" -merge=1 "$least" "$inputs" 2>"$log"
-		corpus pack "$target" "$least"
+		"$fuzzer" -merge=1 -use_counters=0 "$least" "$inputs" 2>"$log"
+		"$corpus" pack "$target" "$least"
 		echo "$target: $(wc -l <"rust/fuzz/corpus/$target.txt") inputs kept"
-	elif "$fuzzer" -max_total_time="$seconds" -timeout=10 -artifact_prefix="$build/found/$target-" "$inputs" 2>"$log"; then
+	elif "$fuzzer" -max_total_time="$seconds" -timeout=10 -len_control=0 -artifact_prefix="$build/found/$target-" \
+		"$inputs" 2>"$log"; then
 		echo "$target: $(grep -o '^Done .*' "$log" | tail -1), $(find "$inputs" -type f | wc -l) inputs"
 	else
 		failed=1
 		echo "$target: FAILED, see $log"
 		grep -a 'panicked\|Test unit written' "$log" || tail -3 "$log"
-		echo "  again: cargo run -p fuzz --bin corpus -- run $target FILE"
+		echo "  again: $corpus run $target FILE"
 	fi
 done
 exit $failed

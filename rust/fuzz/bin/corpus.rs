@@ -5,7 +5,7 @@
 //! ```text
 //! corpus list                    names of all targets
 //! corpus unpack TARGET FOLDER    writes all inputs of a target into a folder
-//! corpus pack TARGET FOLDER      keeps what is in a folder, and no recorded exchange makes, as found
+//! corpus pack TARGET FOLDER      keeps what is in a folder and no recorded exchange makes, the shortest
 //! corpus run TARGET FILE         runs one input
 //! ```
 
@@ -18,6 +18,9 @@ use fuzz::{corpus, Target, TARGETS};
 
 const USAGE: &str =
     "usage: corpus list | corpus unpack|pack TARGET FOLDER | corpus run TARGET FILE";
+
+/// Longest file of inputs, in bytes.
+const MOST: usize = 16 << 10;
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -68,7 +71,12 @@ fn pack(target: &str, folder: &Path) -> io::Result<()> {
         }
     }
     lines.sort_by_key(|line| (line.len(), line.clone()));
-    fs::write(corpus::file(target), lines.concat())
+    let mut text = lines.concat();
+    if let Some(cut) = text.as_bytes().get(..MOST) {
+        let end = cut.iter().rposition(|byte| *byte == b'\n');
+        text.truncate(end.map_or(0, |end| end + 1));
+    }
+    fs::write(corpus::file(target), text)
 }
 
 fn run(target: &str, file: &Path) -> io::Result<()> {

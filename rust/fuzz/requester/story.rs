@@ -121,11 +121,11 @@ impl Engine {
             Version::V13,
             Version::V14,
         ];
-        // Those with fast signatures, the fastest first of all.
+        // The one whose signatures are fastest, most of the time.
         let asym = match self.asym {
-            0..=199 => Asym::EcdsaP256,
-            200..=229 => Asym::EcdsaP384,
-            _ => Asym::Rsassa2048,
+            0..=239 => Asym::EcdsaP256,
+            240..=254 => Asym::EcdsaP384,
+            255 => Asym::Rsassa2048,
         };
         let hash = [Hash::Sha256, Hash::Sha384, Hash::Sha3_512];
         let mut capabilities = vec![Capability::Cert, Capability::Chal, Capability::MeasFresh];
