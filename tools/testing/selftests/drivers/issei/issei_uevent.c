@@ -20,7 +20,7 @@ TEST_F(issei, clients_added)
 
 	ASSERT_LE(0, events);
 	ASSERT_LT(0, count);
-	ASSERT_EQ(0, model_do(0, "{\"cmd\":\"reset_firmware\",\"down_ms\":10}"));
+	ASSERT_EQ(0, model_do(0, "{\"cmd\":\"reset_firmware\",\"down_ms\":100}"));
 	for (int i = 0; i < count; i++) {
 		const char *event = uevent_wait(events, "add", "/issei0/fw_clients/", LINK_UP_MS);
 
