@@ -156,12 +156,12 @@ impl Engine {
     }
 }
 
-/// A length of messages: 42 bytes, short ones, or the longest.
+/// A length of messages: the longest in every other case, or a short one.
 fn size(byte: u8) -> u32 {
     match byte {
-        0..=99 => 42 + u32::from(byte) * 4,
-        100..=199 => 42 + u32::from(byte - 100) * 40,
-        _ => MTU,
+        0..=127 => MTU,
+        128..=191 => 42 + u32::from(byte - 128) * 4,
+        192..=255 => 42 + u32::from(byte - 192) * 64,
     }
 }
 
