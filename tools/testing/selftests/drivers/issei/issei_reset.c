@@ -108,7 +108,7 @@ TEST_F(issei, ends_write)
 	ASSERT_EQ(0, model_hold(0, true));
 	ASSERT_EQ(4, issei_write(self->fd, "ping", 4));
 	ASSERT_EQ(0, issei_call_start(&writer));
-	ASSERT_EQ(0, firmware_reset(200));
+	ASSERT_EQ(0, firmware_reset(500));
 	if (self->c_driver) {
 		EXPECT_EQ(7, issei_call_end(&writer, PROMPT_MS));
 		C_DRIVER_DIFFERS("write-lost");
