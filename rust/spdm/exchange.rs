@@ -342,7 +342,7 @@ impl<B: DerefMut<Target = [u8]>> Exchange<B> {
         }
         let until = now.saturating_add(time);
         let taken = until.saturating_sub(self.started.unwrap_or(now));
-        if taken > rules.timing.limit {
+        if taken >= rules.timing.limit {
             return Err(error(Reason::Late {
                 limit: rules.timing.limit,
                 actual: taken,

@@ -377,4 +377,8 @@ fn other_errors_end_it() {
     let code = ErrorCode::INVALID_REQUEST;
     let expected = (Field::Message, Reason::Refused { code, data: 0 });
     refused(short(Version::V12), edit, expected);
+    // Only what is too large is read in another way.
+    let edit = |_, _: &[u8], response: &mut Vec<u8>| invalid(response);
+    let (_, connected, exchanges) = refused(short(Version::V12), edit, expected);
+    assert_eq!((connected, exchanges), (true, 1));
 }

@@ -6,10 +6,12 @@ use super::support::responder::{Responder, FLAGS};
 use super::support::wire::{config, error_of, requester, run, Wire, CHALLENGE, MEASURE};
 use crate::capabilities::Flags;
 use crate::challenge::Challenge;
+use crate::config::Floor;
 use crate::error::Field;
 use crate::measurements::{GetMeasurements, Operation, Signed};
 use crate::requester::{Buffers, Requester};
 use crate::transport::{Dialogue, Step};
+use crate::version::Version;
 
 #[test]
 fn operations_out_of_order_or_beyond_the_responder() {
@@ -183,6 +185,66 @@ fn after_an_error_the_connection_is_lost() {
     result.expect_err("it is wrong");
     assert!(requester.connection().is_none());
     assert!(requester.get_digests().is_err());
+    assert!(matches!(requester.poll(0), Ok(Step::Done)));
+}
+
+#[test]
+fn after_a_refusal_nothing_is_left_to_do() {
+    let wire = Wire::edited(Responder::new(0x12), |request, response| {
+        if request[1] == 0x83 {
+            *response = vec![0x12, 0x7f, 0x01, 0];
+        }
+    });
+    let (mut requester, wire, result) = run(config(), wire);
+    result.expect_err("it is refused");
+    assert!(matches!(requester.poll(wire.now), Ok(Step::Done)));
+    assert!(requester.received(4, wire.now).is_err());
+}
+
+#[test]
+fn what_is_wrong_with_a_certificate_spares_the_connection() {
+    let answer = |change: fn(&mut Vec<u8>)| {
+        let wire = Wire::edited(Responder::new(0x12), move |request, response| {
+            if request[1] == 0x82 {
+                change(response);
+            }
+        });
+        let (requester, _, result) = run(config(), wire);
+        let text = result.expect_err("it is wrong").to_string();
+        (text, requester.connection().is_some())
+    };
+    let differs = "differs from what it has to match";
+    let slot = answer(|response| response[2] = 1);
+    assert_eq!(slot, (format!("CERTIFICATE: SlotID: {differs}"), false));
+    let digest = answer(|response| response[20] ^= 1);
+    assert_eq!(digest, (format!("CERTIFICATE: Digest: {differs}"), false));
+
+    // A root hash that is wrong, but covered by the digest.
+    let mut responder = Responder::new(0x12);
+    responder.root_hash = Some([0x55; 32]);
+    let (requester, _, result) = run(config(), Wire::new(responder));
+    let text = result.expect_err("it is wrong").to_string();
+    assert_eq!(text, format!("CERTIFICATE: RootHash: {differs}"));
+    assert!(requester.connection().is_some());
+}
+
+#[test]
+fn a_floor_for_the_next_connection() {
+    let (mut requester, mut wire, result) = run(config(), Wire::new(Responder::new(0x12)));
+    result.expect("it works");
+    let floor = Floor {
+        version: Version::V13,
+        ..Floor::NONE
+    };
+    requester.set_floor(floor);
+    assert_eq!(requester.config().floor, floor);
+    let mut dialogue = Dialogue {
+        requester: &mut requester,
+        transport: &mut wire,
+    };
+    let failure = dialogue.connect().expect_err("it is below");
+    let expected = "VERSION: VersionNumberEntry: 0x12 is weaker than what is pinned";
+    assert_eq!(failure.to_string(), expected);
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn busy_for_ever_ends() {
 
     config.timing.retries = u32::MAX;
     config.timing.limit = 1_000_000;
-    let (_, wire, result) = run(config, Wire::new(responder));
+    let (_, wire, result) = run(config, Wire::new(responder.clone()));
     let failure = result.expect_err("it never answers");
     let Failure::Protocol(error) = failure else {
         panic!("{failure}");
@@ -57,6 +57,14 @@ fn busy_for_ever_ends() {
     ));
     assert!(error.could_not_check());
     assert!(wire.now <= 2_000_000);
+
+    // Not even until the very end of the time: nothing could be exchanged then.
+    for (limit, waits) in [(50_100, 0), (50_101, 1)] {
+        config.timing.limit = limit;
+        let (_, wire, result) = run(config, Wire::new(responder.clone()));
+        assert!(result.is_err());
+        assert_eq!(wire.waits.len(), waits);
+    }
 }
 
 #[test]
@@ -279,14 +287,20 @@ fn a_sequence_begins_again_when_the_responder_asks_for_it() {
             .sequence(1, whole)
             .expect("the responder is content");
     }
-    let wire = Wire::edited(Responder::new(0x12), |request, response| {
+    let mut wire = Wire::edited(Responder::new(0x12), |request, response| {
         if request[1] == Code::CHALLENGE.0 {
             *response = vec![0x12, 0x7f, 0x07, 0];
         }
     });
-    let (requester, _, result) = run(config(), wire);
-    let failure = result.expect_err("it is refused");
+    let mut requester = requester(config());
+    let mut dialogue = Dialogue {
+        requester: &mut requester,
+        transport: &mut wire,
+    };
+    let failure = dialogue.sequence(1, whole).expect_err("it is refused");
     assert!(!failure.asks_for_restart());
+    let begun = wire.log.iter().filter(|line| line.request[1] == 0x84);
+    assert_eq!(begun.count(), 1, "nobody asked to begin again");
     assert!(
         requester.connection().is_some(),
         "a refusal spares the connection"
@@ -317,6 +331,14 @@ fn other_errors_end_the_operation() {
             format!("GET_DIGESTS: the responder answered {expected}")
         );
     }
+    // Only who complains of the version may use another one.
+    let wire = Wire::edited(Responder::new(0x12), |request, response| {
+        if request[1] == Code::GET_DIGESTS.0 {
+            *response = vec![0x11, 0x7f, 0x01, 0];
+        }
+    });
+    let text = run(config(), wire).2.expect_err("it is wrong").to_string();
+    assert_eq!(text, "ERROR: SPDMVersion: 0x11 is not allowed");
     let wire = Wire::edited(Responder::new(0x12), |_, response| {
         *response = [&[0x10, 0x7f, 0xff, 0][..], &[0; 33]].concat();
     });

@@ -25,6 +25,8 @@ pub(crate) struct Responder {
     /// Certificates of each slot, with the number of the key of the leaf.
     pub(crate) slots: Vec<(u8, Vec<u8>, u8)>,
     pub(crate) supported_slots: u8,
+    /// What chains say is the hash of their root, if it is not that of their first certificate.
+    pub(crate) root_hash: Option<[u8; 32]>,
     /// Key usage of all slots, in a multi-key connection.
     pub(crate) usage: u16,
     pub(crate) blocks: Vec<Vec<u8>>,
@@ -73,6 +75,7 @@ impl Responder {
             hash: HashAlgorithm::Sha256,
             slots: vec![(0, certificates.clone(), 3), (2, certificates, 3)],
             supported_slots: 0x0f,
+            root_hash: None,
             usage: 0x0f,
             blocks: vec![
                 block(1, 0x00, &[0x11; 32]),
@@ -299,7 +302,10 @@ impl Responder {
         let (_, certificates, _) = slot.expect("the slot is provisioned");
         let first = 4 + usize::from(certificates[2]) * 256 + usize::from(certificates[3]);
         let mut chain = vec![0; 4];
-        chain.extend(&*self.digest(&certificates[..first]));
+        match &self.root_hash {
+            Some(root_hash) => chain.extend(root_hash),
+            None => chain.extend(&*self.digest(&certificates[..first])),
+        }
         chain.extend(certificates);
         let length = chain.len() as u16;
         chain[..2].copy_from_slice(&length.to_le_bytes());
