@@ -121,6 +121,7 @@ pub(crate) fn link(input: &[u8]) {
 #[derive(Arbitrary, Debug)]
 enum Moment {
     Traffic { after: u32, owed: bool },
+    Sent { after: u32 },
     Nothing { after: u32, owed: bool },
 }
 
@@ -140,14 +141,26 @@ pub(crate) fn poll(input: &[u8]) {
                 traffic = now;
                 poll.traffic(now, owed)
             }
+            Moment::Sent { after } => {
+                now += u64::from(after);
+                traffic = now;
+                poll.sent(now)
+            }
             Moment::Nothing { after, owed } => {
                 let Some(at) = armed.take() else {
                     continue;
                 };
                 now = now.max(at) + u64::from(after);
-                let look = poll.expired();
-                assert!(look == Look::Memory || now - traffic >= LAST_LOOK);
-                poll.nothing(now, owed)
+                match poll.expired(now) {
+                    Look::Later(due) => {
+                        assert!(due > now);
+                        Some(due)
+                    }
+                    look => {
+                        assert!(look == Look::Memory || now - traffic >= LAST_LOOK);
+                        poll.nothing(now, owed)
+                    }
+                }
             }
         };
         if let Some(at) = at {

@@ -4,9 +4,12 @@
 //!
 //! The write that acknowledges an interrupt is posted. If the firmware publishes a message and sets
 //! `H_CSR.IS` while that write is on its way, the write clears the new `IS` and no interrupt follows.
-//! So while an answer is owed, a timer looks: after [`FIRST_PERIOD`], then after twice as long each
-//! time that nothing moved. When nothing is owed any more, it looks once, [`LAST_LOOK`] after the last
-//! traffic, and then not at all: an idle device costs nothing.
+//! So while an answer is owed, a timer looks: [`FIRST_PERIOD`] after the last traffic, then after
+//! twice as long each time that nothing moved. When nothing is owed any more, it looks once,
+//! [`LAST_LOOK`] after the last traffic, and then not at all: an idle device costs nothing.
+//!
+//! Traffic does not touch a timer that is armed, which would cost more than it saves; a timer that
+//! expires before a look is due is armed again for when it is.
 //!
 //! All times are in nanoseconds of a monotonic clock.
 
@@ -33,16 +36,23 @@ pub const PATIENCE: u64 = 10_000_000_000;
 #[derive(Clone, Copy, Debug)]
 pub struct Poll {
     traffic: u64,
+    /// When the memory was last looked at.
+    looked: u64,
     period: u64,
+    /// When the next look is due.
+    due: Option<u64>,
+    /// When the timer expires, which is not later.
     armed: Option<u64>,
 }
 
-/// What a look at an expired timer includes.
+/// What to do when the timer has expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// The counters in memory.
+    /// No look is due before this time, for which the timer is to be armed.
+    Later(u64),
+    /// Look at the counters in memory.
     Memory,
-    /// The counters in memory and `FW_CSR_HA`.
+    /// Look at the counters in memory and `FW_CSR_HA`.
     Registers,
 }
 
@@ -51,47 +61,75 @@ impl Poll {
     pub const fn new() -> Self {
         Self {
             traffic: 0,
+            looked: 0,
             period: FIRST_PERIOD,
+            due: None,
             armed: None,
         }
     }
 
-    /// Something moved at `now`. Returns the time to arm the timer for, if it is not armed for
-    /// that time or earlier.
+    /// A look at `now`, of whomever, has found that something moved. Returns the time to arm the
+    /// timer for, if it is not armed for that time or earlier.
+    ///
+    /// `owed` says whether an answer or the consumption of a message is still outstanding.
     pub fn traffic(&mut self, now: u64, owed: bool) -> Option<u64> {
         self.traffic = now;
+        self.looked = now;
         self.period = FIRST_PERIOD;
+        self.due = None;
         self.arm(now, owed)
     }
 
-    /// The timer expired: what to look at.
-    pub fn expired(&mut self) -> Look {
-        match self.armed.take() {
-            Some(at) if at.saturating_sub(self.traffic) >= REGISTERS_AFTER => Look::Registers,
+    /// A message was sent at `now`, without a look for others, so that a look that is due stays
+    /// due. Returns as [`Poll::traffic`] does.
+    pub fn sent(&mut self, now: u64) -> Option<u64> {
+        self.traffic = now;
+        self.period = FIRST_PERIOD;
+        self.arm(now, true)
+    }
+
+    /// How long, at most, what a look finds at `now` has lain there: since the look before it.
+    pub fn unseen(&self, now: u64) -> u64 {
+        now.saturating_sub(self.looked)
+    }
+
+    /// The timer expired at `now`: what to do.
+    pub fn expired(&mut self, now: u64) -> Look {
+        self.armed = None;
+        match self.due {
+            Some(due) if due > now => {
+                self.armed = Some(due);
+                Look::Later(due)
+            }
+            Some(due) if due.saturating_sub(self.traffic) >= REGISTERS_AFTER => Look::Registers,
             _ => Look::Memory,
         }
     }
 
     /// After a look at an expired timer that found nothing: returns when to look again.
     ///
-    /// `owed` says whether an answer or the consumption of a message is still outstanding.
+    /// `owed` as for [`Poll::traffic`].
     pub fn nothing(&mut self, now: u64, owed: bool) -> Option<u64> {
+        self.looked = now;
         self.period = self.period.saturating_mul(2).min(LAST_PERIOD);
+        self.due = None;
         self.arm(now, owed)
     }
 
     fn arm(&mut self, now: u64, owed: bool) -> Option<u64> {
         let quiet = now.saturating_sub(self.traffic);
-        let at = match owed {
+        let due = match owed {
             true if quiet < PATIENCE => now.saturating_add(self.period),
             false if quiet < LAST_LOOK => self.traffic.saturating_add(LAST_LOOK),
             _ => return None,
         };
+        let due = self.due.map_or(due, |before| before.min(due));
+        self.due = Some(due);
         match self.armed {
-            Some(armed) if armed <= at => None,
+            Some(armed) if armed <= due => None,
             _ => {
-                self.armed = Some(at);
-                Some(at)
+                self.armed = Some(due);
+                Some(due)
             }
         }
     }

@@ -77,6 +77,7 @@ fn statistics(dev: &Issei, out: &mut Output<'_>) -> Shown {
     writeln!(out, "received {}", counters.received)?;
     writeln!(out, "resets {}", counters.resets)?;
     writeln!(out, "rescued {}", counters.rescued)?;
+    writeln!(out, "rescued_after_us {}", counters.rescued_after / 1000)?;
     writeln!(out, "stale {}", undelivered.stale)?;
     writeln!(out, "dropped_status {}", undelivered.status)?;
     writeln!(out, "dropped_too_long {}", undelivered.too_long)?;

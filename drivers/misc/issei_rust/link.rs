@@ -342,11 +342,15 @@ impl Link {
     }
 
     fn serve_timer(&mut self, dev: &Issei) -> Result<(), Fault> {
-        let look = self.poll.expired();
+        let look = self.poll.expired(dev.now());
+        if let Look::Later(at) = look {
+            dev.arm_at(Some(at));
+            return Ok(());
+        }
         let found = self.look(dev)?;
-        let counters = &mut self.statistics.counters;
-        counters.rescued = counters.rescued.wrapping_add(u64::from(found.consumed));
-
+        if found.received {
+            self.statistics.rescued(self.poll.unseen(dev.now()));
+        }
         let mut moved = found.moved;
         if found.left {
             // The work item acknowledges.
@@ -381,7 +385,8 @@ impl Link {
                 if published {
                     self.ring();
                 }
-                self.note_traffic(dev);
+                let next = self.poll.sent(dev.now());
+                dev.arm_at(next);
             }
             Err(fault) => self.broken(dev, fault),
         }

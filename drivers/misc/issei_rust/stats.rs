@@ -36,6 +36,8 @@ pub(crate) struct Counters {
     pub(crate) resets: u64,
     /// Messages that the timer found before the interrupt handler did.
     pub(crate) rescued: u64,
+    /// Longest time, in nanoseconds, that one of them can have waited: since the look before.
+    pub(crate) rescued_after: u64,
 }
 
 /// Counters and the last messages.
@@ -77,6 +79,13 @@ impl Statistics {
             *oldest = traced;
             self.oldest = (self.oldest + 1) % TRACE_LENGTH;
         }
+    }
+
+    /// The timer found a message that had waited for `unseen` nanoseconds at most.
+    pub(crate) fn rescued(&mut self, unseen: u64) {
+        let counters = &mut self.counters;
+        counters.rescued = counters.rescued.wrapping_add(1);
+        counters.rescued_after = counters.rescued_after.max(unseen);
     }
 
     /// The last messages, oldest first.

@@ -22,6 +22,8 @@ struct Clock {
     unseen: Option<bool>,
     /// Time of the last traffic.
     traffic: u64,
+    /// Time of the last look at the memory, of whomever.
+    looked: u64,
     /// Looks since the last traffic: time and kind.
     looks: Vec<(u64, Look)>,
 }
@@ -35,21 +37,34 @@ impl Clock {
             owed: false,
             unseen: None,
             traffic: 0,
+            looked: 0,
             looks: Vec::new(),
         }
     }
 
-    /// Something moves now, in a submission, in the interrupt handler or in a look.
+    /// Something moves now, in the interrupt handler or in a look.
     fn traffic(&mut self, owed: bool) {
         self.owed = owed;
         self.unseen = None;
         self.traffic = self.now;
+        self.looked = self.now;
         self.looks.clear();
         let at = self.poll.traffic(self.now, owed);
         self.arm(at);
         let needed = self.now + if owed { MS } else { 100 * MS };
         let armed = self.timer.expect("traffic leaves a timer armed");
         assert!(armed <= needed, "{} ns too late", armed - needed);
+    }
+
+    /// A message is sent now. What is there already is not seen by that.
+    fn sent(&mut self) {
+        self.owed = true;
+        self.traffic = self.now;
+        self.looks.clear();
+        let at = self.poll.sent(self.now);
+        self.arm(at);
+        let armed = self.timer.expect("a message leaves a timer armed");
+        assert!(armed <= self.now + MS);
     }
 
     fn arm(&mut self, at: Option<u64>) {
@@ -69,18 +84,24 @@ impl Clock {
         while let Some(at) = self.timer.filter(|&at| at <= to) {
             self.timer = None;
             self.now = at;
-            let look = self.poll.expired();
+            let look = self.poll.expired(at);
+            if let Look::Later(due) = look {
+                self.arm(Some(due));
+                continue;
+            }
             let expected = if at - self.traffic >= 100 * MS {
                 Look::Registers
             } else {
                 Look::Memory
             };
             assert_eq!(look, expected, "{} ns after traffic", at - self.traffic);
-            self.looks.push((at, look));
+            assert_eq!(self.poll.unseen(at), at - self.looked);
+            self.looked = at;
             if let Some(owed) = self.unseen {
                 self.traffic(owed);
             } else {
                 let next = self.poll.nothing(at, self.owed);
+                self.looks.push((at, look));
                 self.arm(next);
             }
         }
@@ -130,17 +151,13 @@ fn when_nothing_is_owed_it_looks_once_after_100_ms_and_then_never() {
 }
 
 #[test]
-fn an_answer_leaves_the_timer_of_its_request_and_one_last_look() {
+fn an_answer_leaves_one_last_look() {
     let mut clock = Clock::new();
-    clock.traffic(true);
+    clock.sent();
     clock.run(START + MS / 2);
     clock.traffic(false);
     clock.run(START + SECOND);
-    let expected = [
-        (START + MS, Look::Memory),
-        (START + MS / 2 + 100 * MS, Look::Registers),
-    ];
-    assert_eq!(clock.looks, expected);
+    assert_eq!(clock.looks, [(START + MS / 2 + 100 * MS, Look::Registers)]);
     assert_eq!(clock.timer, None);
 }
 
@@ -160,8 +177,29 @@ fn traffic_pulls_the_timer_forward_and_never_puts_it_off() {
     assert_eq!(clock.timer, Some(START + 201 * MS));
     // The distances begin anew.
     clock.run(START + 300 * MS);
+    assert_eq!(
+        clock.looks.first(),
+        Some(&(START + 201 * MS + MS / 4, Look::Memory))
+    );
     let gaps: Vec<_> = clock.looks.windows(2).map(|w| w[1].0 - w[0].0).collect();
     assert_eq!(gaps, [2, 4, 8, 16, 32].map(|ms| ms * MS));
+}
+
+#[test]
+fn messages_that_are_sent_do_not_put_off_the_look_for_another() {
+    let mut clock = Clock::new();
+    clock.sent();
+    clock.run(START + MS / 4);
+    clock.unseen = Some(true);
+    for sent in 1..10 {
+        clock.run(START + sent * MS / 3);
+        if clock.unseen.is_none() {
+            break;
+        }
+        clock.sent();
+    }
+    assert_eq!(clock.unseen, None);
+    assert_eq!(clock.looked, START + MS);
 }
 
 #[test]
@@ -175,19 +213,19 @@ fn a_timer_for_the_same_time_is_not_armed_again() {
 }
 
 #[test]
-fn a_steady_exchange_costs_a_look_a_millisecond_and_reads_no_register() {
+fn a_steady_exchange_is_not_looked_after() {
     let mut clock = Clock::new();
-    let (mut looks, mut registers) = (0, 0);
     for exchange in 0..10_000 {
-        for (after, owed) in [(0, true), (60_000, false)] {
+        for (after, sent) in [(0, true), (60_000, false)] {
             clock.run(START + exchange * 100_000 + after);
-            looks += clock.looks.len();
-            registers += clock.registers();
-            clock.traffic(owed);
+            assert_eq!(clock.looks, []);
+            if sent {
+                clock.sent();
+            } else {
+                clock.traffic(false);
+            }
         }
     }
-    assert!((900..=1_000).contains(&looks), "{looks} looks in a second");
-    assert_eq!(registers, 0);
 }
 
 #[test]
@@ -233,10 +271,10 @@ fn registers_are_read_from_100_ms_on_to_the_nanosecond() {
     ] {
         let mut poll = Poll::new();
         assert_eq!(poll.traffic(START, true), Some(START + MS));
-        assert_eq!(poll.expired(), Look::Memory);
+        assert_eq!(poll.expired(START + MS), Look::Memory);
         let at = START + after;
         assert_eq!(poll.nothing(at - 2 * MS, true), Some(at));
-        assert_eq!(poll.expired(), expected);
+        assert_eq!(poll.expired(at), expected);
     }
 }
 
@@ -251,7 +289,7 @@ fn the_last_look_comes_at_100_ms_to_the_nanosecond() {
     ] {
         let mut poll = Poll::new();
         assert_eq!(poll.traffic(START, false), Some(last));
-        assert_eq!(poll.expired(), Look::Registers);
+        assert_eq!(poll.expired(last), Look::Registers);
         assert_eq!(poll.nothing(now, false), expected);
     }
 }
@@ -266,7 +304,7 @@ fn patience_ends_at_ten_seconds_to_the_nanosecond() {
     ] {
         let mut poll = Poll::new();
         assert_eq!(poll.traffic(START, true), Some(START + MS));
-        assert_eq!(poll.expired(), Look::Memory);
+        assert_eq!(poll.expired(START + MS), Look::Memory);
         assert_eq!(poll.nothing(now, true), expected);
     }
 }
@@ -285,7 +323,7 @@ fn patience_begins_anew_with_traffic() {
 #[test]
 fn a_timer_that_nothing_was_armed_for_looks_at_memory_and_stays_silent() {
     for mut poll in [Poll::new(), Poll::default()] {
-        assert_eq!(poll.expired(), Look::Memory);
+        assert_eq!(poll.expired(START), Look::Memory);
         assert_eq!(poll.nothing(START, false), None);
         assert_eq!(poll.nothing(START, true), None);
         assert_eq!(poll.traffic(START, true), Some(START + MS));
@@ -307,9 +345,11 @@ fn a_timer_that_is_overdue_when_traffic_comes_is_left_to_expire() {
     let mut poll = Poll::new();
     assert_eq!(poll.traffic(START, true), Some(START + MS));
     assert_eq!(poll.traffic(START + SECOND, true), None);
-    assert_eq!(poll.expired(), Look::Memory);
-    let next = START + SECOND + 2 * MS;
-    assert_eq!(poll.nothing(START + SECOND, true), Some(next));
+    let due = START + SECOND + MS;
+    assert_eq!(poll.expired(START + SECOND), Look::Later(due));
+    assert_eq!(poll.expired(due - 1), Look::Later(due));
+    assert_eq!(poll.expired(due), Look::Memory);
+    assert_eq!(poll.nothing(due, true), Some(due + 2 * MS));
 }
 
 #[test]
@@ -317,7 +357,7 @@ fn a_clock_that_runs_back_has_had_traffic_just_now() {
     for (owed, expected) in [(true, START - 1 + 2 * MS), (false, START + 100 * MS)] {
         let mut poll = Poll::new();
         assert_eq!(poll.traffic(START, true), Some(START + MS));
-        assert_eq!(poll.expired(), Look::Memory);
+        assert_eq!(poll.expired(START + MS), Look::Memory);
         assert_eq!(poll.nothing(START - 1, owed), Some(expected));
     }
 }
@@ -326,9 +366,9 @@ fn a_clock_that_runs_back_has_had_traffic_just_now() {
 fn the_last_time_of_a_clock_is_a_time() {
     let mut poll = Poll::new();
     assert_eq!(poll.traffic(u64::MAX, true), Some(u64::MAX));
-    assert_eq!(poll.expired(), Look::Memory);
+    assert_eq!(poll.expired(u64::MAX), Look::Memory);
     assert_eq!(poll.nothing(u64::MAX, true), Some(u64::MAX));
-    assert_eq!(poll.expired(), Look::Memory);
+    assert_eq!(poll.expired(u64::MAX), Look::Memory);
     assert_eq!(poll.nothing(u64::MAX, false), Some(u64::MAX));
 }
 
@@ -339,8 +379,10 @@ enum Step {
     Eighths(u64),
     /// Time passes, whatever the timer does.
     Wait(u64),
-    /// Something moves, with an interrupt or by a submission.
+    /// Something moves, with an interrupt.
     Traffic(bool),
+    /// A message is sent.
+    Sent,
     /// Something moves and no interrupt tells of it.
     Unseen(bool),
     /// A connection is closed: nothing is owed any more.
@@ -356,6 +398,7 @@ impl Clock {
             }
             Step::Wait(time) => self.run(self.now + time),
             Step::Traffic(owed) => self.traffic(owed),
+            Step::Sent => self.sent(),
             Step::Unseen(owed) => self.unseen = Some(owed),
             Step::Close => self.owed = false,
         }
@@ -411,13 +454,14 @@ impl Clock {
 
 #[test]
 fn every_short_history_keeps_the_rules() {
-    const STEPS: [Step; 8] = [
+    const STEPS: [Step; 9] = [
         Step::Eighths(3),
         Step::Eighths(8),
         Step::Wait(40 * MS),
         Step::Wait(101 * MS),
         Step::Traffic(true),
         Step::Traffic(false),
+        Step::Sent,
         Step::Unseen(true),
         Step::Close,
     ];
@@ -437,6 +481,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (0..200 * MS).prop_map(Step::Wait),
         1 => (0..11 * SECOND).prop_map(Step::Wait),
         3 => any::<bool>().prop_map(Step::Traffic),
+        3 => Just(Step::Sent),
         2 => any::<bool>().prop_map(Step::Unseen),
         1 => Just(Step::Close),
     ]

@@ -50,6 +50,8 @@ pub(crate) struct Large {
 /// What a look at the shared memory has found.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Found {
+    /// A message came: it was taken in, or left to the work item just now.
+    pub(super) received: bool,
     /// A message was consumed: the firmware is to be told.
     pub(super) consumed: bool,
     /// A message was published: the firmware is to be told.
@@ -65,6 +67,7 @@ impl Link {
     pub(super) fn look(&mut self, dev: &Issei) -> Result<Found, Fault> {
         let mut found = Found::default();
         if self.large.is_none() && self.has_message()? {
+            found.received = true;
             found.left = !self.receive(dev)?;
             found.consumed = !found.left;
         } else if self.large.is_some() {
@@ -200,7 +203,7 @@ impl Link {
                 consumed: true,
                 published,
                 moved: true,
-                left: false,
+                ..Found::default()
             };
             self.after_acknowledge(dev, found).map(|_| ())
         });
