@@ -68,7 +68,7 @@ impl Direction {
 
 /// The last packets, each with its header, as they stand in the file.
 struct Ring {
-    /// [`CAPACITY`] of them, or none yet.
+    /// As many as were needed so far; [`CAPACITY`] of them before anything is overwritten.
     bytes: KVVec<u8>,
     start: usize,
     length: usize,
@@ -81,8 +81,6 @@ impl Ring {
     ///
     /// - `ENOMEM`
     fn push(&mut self, counters: &mut Counters, direction: Direction, message: &[u8]) -> Result {
-        self.bytes.resize(CAPACITY, 0, GFP_KERNEL)?;
-
         let now = clock::realtime();
         let header = direction.header();
         let kept = message
@@ -90,8 +88,10 @@ impl Ring {
             .unwrap_or(message);
         let captured = header.len().saturating_add(kept.len());
         let length = header.len().saturating_add(message.len());
+        let packet = PACKET_HEADER.saturating_add(captured);
 
-        while CAPACITY.saturating_sub(self.length) < PACKET_HEADER.saturating_add(captured) {
+        self.reserve(packet)?;
+        while CAPACITY.saturating_sub(self.length) < packet {
             self.pop();
             count(&mut counters.dropped);
         }
@@ -106,6 +106,18 @@ impl Ring {
         }
         self.put(&header);
         self.put(kept);
+        Ok(())
+    }
+
+    /// Makes room for a packet as long as nothing was overwritten: then all lies at the beginning.
+    fn reserve(&mut self, packet: usize) -> Result {
+        let needed = self.length.saturating_add(packet);
+        let size = needed.checked_next_power_of_two();
+        let size = size.map_or(CAPACITY, |size| size.min(CAPACITY));
+
+        if self.bytes.len() < size {
+            self.bytes.resize(size, 0, GFP_KERNEL)?;
+        }
         Ok(())
     }
 
