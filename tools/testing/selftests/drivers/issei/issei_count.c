@@ -25,6 +25,23 @@ struct cost {
 	uint64_t min_us;
 };
 
+/*
+ * What our driver may cost: nearly the floor of the protocol where the firmware
+ * interrupts for messages only, else one more interrupt, with a read and a write.
+ */
+static const struct cost limits[MODES] = {
+	{ .reads = 0.05, .writes = 2.1, .interrupts = 1.05, .switches = 1.05 },
+	{ .reads = 1, .writes = 3, .interrupts = 2, .switches = 1.05 },
+	{ .reads = 1, .writes = 3, .interrupts = 2, .switches = 1.05 },
+};
+
+static bool is_within(const struct cost *cost, const struct cost *limit)
+{
+	return cost->reads <= limit->reads && cost->writes <= limit->writes &&
+	       cost->interrupts <= limit->interrupts && cost->switches <= limit->switches &&
+	       cost->threads <= limit->threads;
+}
+
 static double accesses(const struct cost *cost)
 {
 	return cost->reads + cost->writes;
@@ -102,13 +119,25 @@ static void print_cost(const char *driver, const char *mode, const struct cost *
 static void measure_driver(struct __test_metadata *_metadata, const char *driver,
 			   struct cost *cost)
 {
+	bool ours = !strcmp(driver, RUST_DRIVER);
+
 	ASSERT_EQ(0, driver_load_quiet(driver));
 	ASSERT_EQ(0, wait_for_file("/dev/issei0", true, LINK_UP_MS));
 	ASSERT_EQ(0, issei_wait_up(0, LINK_UP_MS));
 	ASSERT_EQ(0, model_defaults(0));
 	for (int i = 0; i < MODES; i++) {
-		ASSERT_EQ(0, measure(modes[i], &cost[i])) TH_LOG("%s, %s", driver, modes[i]);
-		print_cost(driver, modes[i], &cost[i]);
+		int left = 3;	/* a busy host disturbs a measurement, but not three */
+
+		do {
+			ASSERT_EQ(0, measure(modes[i], &cost[i]))
+				TH_LOG("%s, %s", driver, modes[i]);
+			print_cost(driver, modes[i], &cost[i]);
+		} while (ours && !is_within(&cost[i], &limits[i]) && --left);
+		EXPECT_TRUE(!ours || is_within(&cost[i], &limits[i])) {
+			TH_LOG("%s: more than reads %.2f writes %.2f interrupts %.2f switches %.2f",
+			       modes[i], limits[i].reads, limits[i].writes, limits[i].interrupts,
+			       limits[i].switches);
+		}
 	}
 	ASSERT_EQ(0, model_defaults(0));
 	ASSERT_EQ(0, driver_unload(driver));
@@ -140,7 +169,7 @@ FIXTURE_TEARDOWN(count)
 		driver_load(self->loaded);
 }
 
-TEST_F_TIMEOUT(count, round_trips, 120)
+TEST_F_TIMEOUT(count, round_trips, 180)
 {
 	if (driver_is_available(C_DRIVER))
 		measure_driver(_metadata, C_DRIVER, self->c);
