@@ -151,7 +151,7 @@ fn rustc_version(tools: &Tools) -> Result<String> {
     Ok(version.trim().to_owned())
 }
 
-/// Builds the driver of this checkout as `build/issei_rust.ko`.
+/// Builds the driver of this checkout as `build/issei_rust.ko`, without debug information, which stays in the objects.
 pub(crate) fn driver(target: &Target) -> Result<PathBuf> {
     let checkout = env::checkout()?;
     let directory = checkout.join("build");
@@ -171,7 +171,17 @@ pub(crate) fn driver(target: &Target) -> Result<PathBuf> {
     };
     let to = directory.join("issei_rust.ko");
     fs::copy(module, &to).with_context(|| format!("could not write {}", to.display()))?;
+    strip(&target.tools, &to)?;
     Ok(to)
+}
+
+/// Takes the debug information out of a module, as distributions do: it is ten times the rest, and loading reads all of it.
+pub(crate) fn strip(tools: &Tools, module: &Path) -> Result<()> {
+    process::capture(
+        tools.command("strip").arg("--strip-debug").arg(module),
+        "strip",
+    )?;
+    Ok(())
 }
 
 /// What to build.

@@ -10,6 +10,7 @@ use anyhow::{bail, Context, Result};
 
 use crate::initramfs::Initramfs;
 use crate::kernel::Kernel;
+use crate::module;
 use crate::process;
 use crate::symbols;
 use crate::tools::Tools;
@@ -104,7 +105,10 @@ pub(crate) fn place(
                 available.choose(name, &mut chosen)?;
             }
         }
-        fs::write(updates.join(file), &object)?;
+        let to = updates.join(file);
+        fs::write(&to, &object)?;
+        module::strip(tools, &to)?;
+        let object = fs::read(&to)?;
         initramfs.file(&format!("root/{}", file.to_string_lossy()), object, 0o644);
     }
     for path in &chosen {
