@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The drivers: how to load and unload them, and how a program reaches a firmware client.
 
+use std::ffi::OsStr;
 use std::fmt::{self, Display};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure, Context, Result};
 use clap::ValueEnum;
+use elf::abi::SHF_EXECINSTR;
+use elf::endian::AnyEndian;
+use elf::ElfBytes;
 use serde::Serialize;
 
 use crate::model::Model;
@@ -86,9 +91,16 @@ impl Driver {
         if let [first, ..] = self.modules() {
             run("modprobe", &[first])?;
         }
+        self.wait_until_usable()?;
+        Ok(start.elapsed())
+    }
+
+    /// Waits until a program can connect.
+    pub(crate) fn wait_until_usable(self) -> Result<()> {
+        let start = Instant::now();
         loop {
             match self.connect(Client::Echo(1)) {
-                Ok(_) => return Ok(start.elapsed()),
+                Ok(_) => return Ok(()),
                 Err(error) if start.elapsed() > PATIENCE => {
                     return Err(error).with_context(|| format!("{self} is not usable"))
                 }
@@ -101,7 +113,7 @@ impl Driver {
     pub(crate) fn unload(self) -> Result<()> {
         self.modules()
             .iter()
-            .try_for_each(|module| run("rmmod", &[module]))
+            .try_for_each(|module| run("rmmod", &[module]).map(drop))
     }
 
     /// Connects to a client. The file reads and writes whole messages.
@@ -125,6 +137,42 @@ impl Driver {
     pub(crate) fn is_named(self, line: &str) -> bool {
         let named = |module| line.contains(&format!("[{module}]"));
         self.modules().iter().any(named)
+    }
+
+    /// The first function that it is bound to, and how it is named there.
+    pub(crate) fn function(self) -> Result<Function> {
+        let name = match self {
+            Self::IsseiRust => "issei_rust",
+            Self::Issei => "issei_heci",
+            Self::MeiMe => "mei_me",
+        };
+        let driver = Path::new("/sys/bus/pci/drivers").join(name);
+        for entry in std::fs::read_dir(&driver).context("the driver is not loaded")? {
+            let address = entry?.file_name().to_string_lossy().into_owned();
+            if address.starts_with("0000:") {
+                return Ok(Function { driver, address });
+            }
+        }
+        bail!("{self} is bound to no function")
+    }
+
+    /// Bytes of code in the modules.
+    pub(crate) fn text(self) -> Result<u64> {
+        let texts = self.modules().iter().map(|module| {
+            let path = run("modinfo", &["-n", module])?;
+            let path = Path::new(OsStr::from_bytes(path.trim_ascii()));
+            let object = match path.extension() {
+                Some(extension) if extension == "xz" => run("xzcat", &[&path.to_string_lossy()])?,
+                _ => std::fs::read(path)?,
+            };
+            let file = ElfBytes::<AnyEndian>::minimal_parse(&object)?;
+            let sections = file.section_headers().context("a module has no sections")?;
+            let code = sections
+                .iter()
+                .filter(|section| section.sh_flags & u64::from(SHF_EXECINSTR) != 0);
+            Ok(code.map(|section| section.sh_size).sum::<u64>())
+        });
+        texts.sum()
     }
 
     /// Bytes that the modules take in the kernel: code, data and what is freed after loading.
@@ -161,7 +209,32 @@ impl Client {
     }
 }
 
-fn run(program: &str, arguments: &[&str]) -> Result<()> {
+/// A function on the PCI bus, bound to a driver.
+pub(crate) struct Function {
+    driver: PathBuf,
+    address: String,
+}
+
+impl Function {
+    /// Takes the driver away.
+    pub(crate) fn unbind(&self) -> Result<()> {
+        self.write("unbind")
+    }
+
+    /// Gives it back. Returns when its probe has ended.
+    pub(crate) fn bind(&self) -> Result<()> {
+        self.write("bind")
+    }
+
+    fn write(&self, file: &str) -> Result<()> {
+        let path = self.driver.join(file);
+        std::fs::write(&path, &self.address)
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// Runs a program, which must succeed; returns its output.
+fn run(program: &str, arguments: &[&str]) -> Result<Vec<u8>> {
     let output = Command::new(program)
         .args(arguments)
         .output()
@@ -170,7 +243,7 @@ fn run(program: &str, arguments: &[&str]) -> Result<()> {
         let error = String::from_utf8_lossy(&output.stderr);
         bail!("{program} {}: {}", arguments.join(" "), error.trim());
     }
-    Ok(())
+    Ok(output.stdout)
 }
 
 /// Refuses to go on where a driver is loaded already: what it did before would count.

@@ -28,8 +28,14 @@ const ALLOCATIONS: &[&str] = &[
     "kmem:kmem_cache_free",
 ];
 
+/// The same for memory that is shared with the function.
+const DMA: &[&str] = &["dma:dma_alloc", "dma:dma_free"];
+
 /// Until what came before has its effect: `mei_me` puts the function to sleep after half a second.
 const SETTLE: Duration = Duration::from_secs(2);
+
+/// What the allocator takes for the largest message of an echo client.
+const BUFFER: usize = 0x1_0000;
 
 /// How often to look at what a file takes: now and then something else is freed or refilled.
 const TRIES: u32 = 10;
@@ -58,42 +64,72 @@ pub(crate) fn idle(driver: Driver, connected: bool, time: Duration) -> Result<Va
 }
 
 /// Bytes of kernel memory that a program takes to open a file, and to connect it, the VFS's part
-/// included; and those of the modules.
+/// included; those of a device, the driver core's and sysfs's part included, besides what it shares
+/// with the function; and those of the modules.
 pub(crate) fn memory(driver: Driver) -> Result<Value> {
-    let [mut open, mut connected] = [i64::MAX; 2];
+    let own = format!("-{} ", std::process::id());
+    let [mut open, mut connected, mut device, mut shared] = [i64::MAX; 4];
     for _ in 0..TRIES {
-        let (bytes, file) = taken(|| Ok(File::open(driver.device())?))?;
-        drop(file);
-        open = open.min(bytes);
-        let (bytes, file) = taken(|| Ok(driver.connect(Client::Echo(1))?))?;
-        drop(file);
-        connected = connected.min(bytes);
+        let (file, _) = taken(&own, || Ok(File::open(driver.device())?))?;
+        open = open.min(file.memory);
+        let (file, _) = taken(&own, || Ok(driver.connect(Client::Echo(1))?))?;
+        connected = connected.min(file.memory);
     }
-    Ok(json!({"open_bytes": open, "connected_bytes": connected,
-        "module_bytes": driver.memory()?}))
+    for _ in 0..TRIES {
+        let function = driver.function()?;
+        function.unbind()?;
+        // Threads of the driver and of the kernel have their parts in it.
+        let (bound, ()) = taken("", || {
+            function.bind()?;
+            driver.wait_until_usable()?;
+            driver.model()?.wait_until_quiet()
+        })?;
+        device = device.min(bound.memory);
+        shared = shared.min(bound.shared);
+    }
+    Ok(
+        json!({"open_bytes": open, "connected_bytes": connected, "buffer_bytes": BUFFER,
+        "device_bytes": device,
+        "shared_bytes": shared, "module_bytes": driver.memory()?, "text_bytes": driver.text()?}),
+    )
 }
 
-/// Does something; returns how many bytes of kernel memory this thread has taken and not freed.
-fn taken<T>(action: impl FnOnce() -> Result<T>) -> Result<(i64, T)> {
-    let tracing = Tracing::start(ALLOCATIONS)?;
+/// Bytes that were taken and not freed.
+struct Taken {
+    memory: i64,
+    /// With a function, for DMA.
+    shared: i64,
+}
+
+/// Does something; returns what those whose lines in the trace contain `who` have taken meanwhile.
+fn taken<T>(who: &str, action: impl FnOnce() -> Result<T>) -> Result<(Taken, T)> {
+    let tracing = Tracing::start(&[ALLOCATIONS, DMA].concat())?;
     let result = action()?;
     let trace = tracing.stop()?;
-    let own = format!("-{} ", std::process::id());
-    let mut held = BTreeMap::new();
-    for line in trace.lines().filter(|line| line.contains(&own)) {
+    let (mut memory, mut shared) = (BTreeMap::new(), BTreeMap::new());
+    for line in trace.lines().filter(|line| line.contains(who)) {
         let field = |name: &str| {
             let mut fields = line.split_whitespace();
             fields.find_map(|field| field.strip_prefix(name))
         };
-        match (field("ptr="), field("bytes_alloc=")) {
-            (Some(pointer), Some(bytes)) => {
-                held.insert(pointer, bytes.parse::<i64>()?);
+        let (held, address, size) = match field("dma_addr=") {
+            Some(address) if line.contains(" dma_alloc: ") => {
+                (&mut shared, address, field("size="))
             }
-            (Some(pointer), None) => {
-                held.remove(pointer);
-            }
-            _ => (),
-        }
+            Some(address) => (&mut shared, address, None),
+            None => match field("ptr=") {
+                Some(address) => (&mut memory, address, field("bytes_alloc=")),
+                None => continue,
+            },
+        };
+        match size {
+            Some(bytes) => held.insert(address, bytes.parse::<i64>()?),
+            None => held.remove(address),
+        };
     }
-    Ok((held.values().sum(), result))
+    let taken = Taken {
+        memory: memory.values().sum(),
+        shared: shared.values().sum(),
+    };
+    Ok((taken, result))
 }

@@ -3,6 +3,9 @@
 //! The comparison with other drivers: Intel's C driver, and the stock kernel's `mei_me` on a device model with the MEI
 //! personality.
 
+mod goals;
+mod hardware;
+mod plot;
 mod summary;
 
 use std::fs;
@@ -23,6 +26,9 @@ use crate::tap::Results;
 
 /// Where the programs' source lies.
 pub(crate) const SOURCE: &str = "tools/testing/bench";
+
+/// Where the plots lie, for the documentation beside them.
+const PLOTS: &str = "Documentation/driver-api";
 
 const CHECK_LIMIT: Duration = Duration::from_secs(60);
 const BUILD_LIMIT: Duration = Duration::from_secs(900);
@@ -57,7 +63,8 @@ pub(crate) fn check(env: &Env, logs: &Path) -> Result<Results> {
     Ok(results)
 }
 
-/// Measures the drivers, with these options for `bench run`. Returns a table; the numbers are in `build/bench.json`.
+/// Measures the drivers, with these options for `bench run`. Returns a table; the numbers are in `build/bench.json`, the plots in
+/// [`PLOTS`].
 pub(crate) fn measure(env: &Env, options: &[String]) -> Result<String> {
     let mut modules = vec![module::driver(&Target::stock(env)?)?];
     modules.extend(kselftests::build_c_driver(env)?);
@@ -92,6 +99,7 @@ pub(crate) fn measure(env: &Env, options: &[String]) -> Result<String> {
     let file = env.build().join("bench.json");
     fs::write(&file, format!("{summary:#}\n"))
         .with_context(|| format!("could not write {}", file.display()))?;
+    plot::draw(&summary, &env.checkout.join(PLOTS))?;
     Ok(summary::table(&summary))
 }
 

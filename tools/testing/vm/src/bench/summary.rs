@@ -5,11 +5,23 @@
 use anyhow::{Context, Result};
 use serde_json::{json, Map, Value};
 
+use super::{goals, hardware};
+
 /// What tells one measurement from another, besides the driver.
 const WHAT: &[&str] = &["test", "size", "mmio_cost_us", "programs", "connected"];
 
 /// The driver that the others are compared with.
-const OURS: &str = "issei_rust";
+pub(super) const OURS: &str = "issei_rust";
+
+/// What is measured of memory, in bytes.
+const MEMORY: [&str; 6] = [
+    "open_bytes",
+    "connected_bytes",
+    "device_bytes",
+    "shared_bytes",
+    "module_bytes",
+    "text_bytes",
+];
 
 /// Measurements of the same thing with the same driver, of all rounds.
 struct Group<'a> {
@@ -61,7 +73,9 @@ pub(crate) fn summarize(lines: &[Value]) -> Result<Value> {
         row.insert("drivers".to_owned(), Value::Object(drivers));
         Value::Object(row)
     });
-    Ok(json!({"format": 1, "results": results.collect::<Vec<_>>()}))
+    let results: Vec<_> = results.collect();
+    Ok(json!({"format": 1, "goals": goals::judge(&results),
+        "hardware": hardware::estimate(&results), "results": results}))
 }
 
 /// Our numbers divided by each peer's, where both are there and the peer's is not zero.
@@ -124,12 +138,17 @@ impl Group<'_> {
                     slowest = slowest.min(least / mean);
                 }
                 set("slowest_of_mean", slowest);
-                set("mmio_reads", self.sum("/counters/mmio_read/total")? / trips);
+                let reads = self.sum("/counters/mmio_read/total")?;
+                let interrupts = self.sum("/counters/interrupts")?;
+                set("mmio_reads", reads / trips);
                 set(
                     "mmio_writes",
                     self.sum("/counters/mmio_write/total")? / trips,
                 );
-                set("interrupts", self.sum("/counters/interrupts")? / trips);
+                set("interrupts", interrupts / trips);
+                set("reads_per_interrupt", reads / interrupts);
+                let switches = self.sum("/used/system_switches")?;
+                set("system_switches", switches / trips);
                 set("cpu_us", self.sum("/used/cpu_us")? / trips);
             }
             "load" => {
@@ -138,11 +157,11 @@ impl Group<'_> {
                 let loads = times.len() as f64;
                 set("median_us", quantile(&times, 0.5)?);
                 set("min_us", quantile(&times, 0.0)?);
-                set("mmio_reads", self.sum("/counters/mmio_read/total")? / loads);
-                set(
-                    "mmio_writes",
-                    self.sum("/counters/mmio_write/total")? / loads,
-                );
+                let reads = self.sum("/counters/mmio_read/total")?;
+                let writes = self.sum("/counters/mmio_write/total")?;
+                set("mmio", (reads + writes) / loads);
+                set("mmio_reads", reads / loads);
+                set("mmio_writes", writes / loads);
             }
             "idle" => {
                 set("interrupts", self.sum("/counters/interrupts")?);
@@ -151,8 +170,13 @@ impl Group<'_> {
                 set("mmio", reads + self.sum("/counters/mmio_write/total")?);
             }
             _ => {
-                for name in ["open_bytes", "connected_bytes", "module_bytes"] {
+                for name in MEMORY {
                     set(name, self.sum(&format!("/{name}"))?);
+                }
+                // A driver that holds no buffer for a connection has nothing to take it from.
+                let more = self.sum("/connected_bytes")? - self.sum("/buffer_bytes")?;
+                if more >= 0.0 {
+                    set("connected_bytes_but_buffer", more);
                 }
             }
         }
@@ -188,9 +212,24 @@ fn quantile(sorted: &[f64], part: f64) -> Result<f64> {
     value.copied().context("nothing was measured")
 }
 
-/// The summary as a table: what was measured, of each driver, and our ratio to each peer.
+/// The summary as a table: the goals, what the counts mean on hardware, then what was measured, of
+/// each driver, and our ratio to each peer.
 pub(crate) fn table(summary: &Value) -> String {
     let mut text = String::new();
+    for goal in summary["goals"].as_array().into_iter().flatten() {
+        text.push_str(&goal_line(goal));
+    }
+    text.push('\n');
+    for (driver, estimate) in summary["hardware"].as_object().into_iter().flatten() {
+        let us = |key: &str| estimate[key].as_f64().unwrap_or_default();
+        text.push_str(&format!(
+            "estimate for hardware, host's part of a round trip, {driver:<12}{:>6.1} us ({:.1} to {:.1})\n",
+            us("likely_us"),
+            us("least_us"),
+            us("most_us")
+        ));
+    }
+    text.push('\n');
     let mut drivers: Vec<&str> = Vec::new();
     let results = summary["results"].as_array();
     for result in results.into_iter().flatten() {
@@ -224,6 +263,24 @@ pub(crate) fn table(summary: &Value) -> String {
         }
     }
     text
+}
+
+fn goal_line(goal: &Value) -> String {
+    let metric = goal["metric"].as_str().unwrap_or_default();
+    let mut label = label(goal, metric);
+    if let Some(peer) = goal["peer"].as_str() {
+        label.push_str(&format!(" / {peer}"));
+    }
+    let verdict = match goal["met"].as_bool() {
+        Some(true) => "met",
+        _ => "MISSED",
+    };
+    let limit = match (goal["at_most"].as_f64(), goal["at_least"].as_f64()) {
+        (Some(limit), _) => format!("at most {limit}"),
+        (_, limit) => format!("at least {}", limit.unwrap_or_default()),
+    };
+    let value = goal["value"].as_f64().unwrap_or_default();
+    format!("{label:<65}{value:>10.3}  {limit:<14}{verdict}\n")
 }
 
 fn label(result: &Value, metric: &str) -> String {
@@ -286,7 +343,7 @@ mod tests {
             "of zero"
         );
         let table = table(&summary);
-        let line = table.lines().find(|line| line.contains("median"));
+        let line = table.lines().rfind(|line| line.contains("median"));
         let words: Vec<&str> = line.unwrap().split_whitespace().collect();
         assert_eq!(
             words,
@@ -298,13 +355,14 @@ mod tests {
     fn the_slowest_program_is_found() {
         let line = json!({"test": "together", "driver": "issei_rust", "size": 4, "programs": 2,
             "time_us": 1_000_000, "done": [10, 30],
-            "counters": {"mmio_read": {"total": 0}, "mmio_write": {"total": 80}, "interrupts": 40},
-            "used": {"cpu_us": 4000}});
+            "counters": {"mmio_read": {"total": 20}, "mmio_write": {"total": 80}, "interrupts": 40},
+            "used": {"cpu_us": 4000, "system_switches": 80}});
         let summary = summarize(&[line]).unwrap();
         let ours = &summary["results"][0]["drivers"]["issei_rust"];
         assert_eq!(ours["per_second"], 40.0);
         assert_eq!(ours["slowest_of_mean"], 0.5);
         assert_eq!(ours["mmio_writes"], 2.0);
+        assert_eq!(ours["reads_per_interrupt"], 0.5);
     }
 
     #[test]
@@ -316,15 +374,24 @@ mod tests {
 
     #[test]
     fn drivers_of_the_same_test_stand_in_one_row() {
-        let line = |driver, open| {
+        let line = |driver, open, connected| {
             json!({"test": "memory", "driver": driver, "open_bytes": open,
-                "connected_bytes": 20, "module_bytes": 30})
+                "connected_bytes": connected, "buffer_bytes": 100, "device_bytes": 1,
+                "shared_bytes": 1, "module_bytes": 30, "text_bytes": 20})
         };
-        let summary = summarize(&[line("issei_rust", 10), line("mei_me", 40)]).unwrap();
+        let lines = [line("issei_rust", 10, 120), line("mei_me", 40, 50)];
+        let summary = summarize(&lines).unwrap();
         assert_eq!(summary["results"].as_array().unwrap().len(), 1);
-        assert_eq!(
-            summary["results"][0]["ratios"]["mei_me"]["open_bytes"],
-            0.25
+        let result = &summary["results"][0];
+        assert_eq!(result["ratios"]["mei_me"]["open_bytes"], 0.25);
+        let more = "connected_bytes_but_buffer";
+        assert_eq!(result["drivers"]["issei_rust"][more], 20.0);
+        assert_eq!(result["drivers"]["mei_me"].get(more), None);
+        let goals = table(&summary);
+        let line = goals.lines().find(|line| line.contains("but buffer"));
+        assert!(
+            line.is_some_and(|line| line.ends_with("at most 1024  met")),
+            "{goals}"
         );
     }
 }
