@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
@@ -16,6 +17,7 @@ use crate::env::Env;
 use crate::initramfs::Initramfs;
 use crate::model::Model;
 use crate::process::{last_lines, Running, SocketDir};
+use crate::progress::say;
 use crate::qemu::Machine;
 use crate::splat;
 use crate::stock;
@@ -28,6 +30,8 @@ const KMOD_NAMES: &[&str] = &["depmod", "insmod", "lsmod", "modinfo", "modprobe"
 /// What every kernel gets: warnings and worse on the console, and an end to the run after an Oops.
 const APPEND: &str =
     "console=ttyS0 loglevel=5 panic=-1 oops=panic printk.devkmsg=on log_buf_len=4M";
+
+const KERNEL_LOG: &str = "kernel.log";
 
 const BOOT_LIMIT: Duration = Duration::from_secs(120);
 /// How long the streams may take to arrive after the command's end, and QEMU to end after that.
@@ -101,8 +105,52 @@ pub(crate) fn default_out(env: &Env) -> PathBuf {
 
 /// Makes a run. The command's output goes to `sink` as it comes.
 ///
+/// QEMU's emulated processors now and then do not see in time that another one has patched the kernel's code. A guest that
+/// this has stopped before it began with anything is booted once more.
+///
 /// An error means that the run could not be made; what the guest did is the [`End`].
 pub(crate) fn run(env: &Env, request: &Request, sink: Box<dyn Write + Send>) -> Result<End> {
+    let sink = Arc::new(Mutex::new(sink));
+    let end = attempt(env, request, Box::new(Shared(sink.clone())))?;
+    match &end {
+        End::Splat(lines) if is_patch_race(lines) && !has_begun(request) => {
+            say("QEMU's processors disagree about the kernel's code: boot once more");
+            attempt(env, request, Box::new(Shared(sink)))
+        }
+        _ => Ok(end),
+    }
+}
+
+/// A breakpoint that code has while it is patched, and that a processor met when it was patched already.
+fn is_patch_race(lines: &str) -> bool {
+    lines.contains("Oops: int3:")
+}
+
+/// Whether the guest's first program has sent something of the kernel's log.
+fn has_begun(request: &Request) -> bool {
+    fs::metadata(request.out.join(KERNEL_LOG)).is_ok_and(|log| log.len() > 0)
+}
+
+/// What two attempts write to.
+struct Shared(Arc<Mutex<Box<dyn Write + Send>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .flush()
+    }
+}
+
+fn attempt(env: &Env, request: &Request, sink: Box<dyn Write + Send>) -> Result<End> {
     let out = &request.out;
     fs::create_dir_all(out).with_context(|| format!("could not create {}", out.display()))?;
     let out = &out.canonicalize()?;
@@ -134,7 +182,7 @@ pub(crate) fn run(env: &Env, request: &Request, sink: Box<dyn Write + Send>) -> 
     let (sender, events) = mpsc::channel();
     let log = Logs {
         output: out.join("output.log"),
-        kernel: out.join("kernel.log"),
+        kernel: out.join(KERNEL_LOG),
         serial: out.join("serial.log"),
     };
     let path = |name: &str| sockets.join(name);
@@ -358,4 +406,32 @@ fn cryptic() -> Result<String> {
     let mut bytes = [0; 16];
     std::io::Read::read_exact(&mut fs::File::open("/dev/urandom")?, &mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_breakpoint_is_a_race_of_the_emulator() {
+        assert!(is_patch_race("[    3.4] Oops: int3: 0000 [#1] SMP NOPTI"));
+        assert!(!is_patch_race(
+            "[    3.4] Oops: general protection fault: 0000 [#1]"
+        ));
+        assert!(!is_patch_race("[    3.4] Oops: 0002 [#1]\nCode: int3"));
+    }
+
+    #[test]
+    fn a_guest_has_begun_when_there_is_something_of_its_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let request = Request {
+            out: dir.path().to_owned(),
+            ..Request::default()
+        };
+        assert!(!has_begun(&request));
+        fs::write(dir.path().join(KERNEL_LOG), "").unwrap();
+        assert!(!has_begun(&request));
+        fs::write(dir.path().join(KERNEL_LOG), "Linux version").unwrap();
+        assert!(has_begun(&request));
+    }
 }
