@@ -13,6 +13,7 @@ mod evidence;
 mod flows;
 mod host;
 mod hostile;
+mod kinds;
 mod order;
 mod patience;
 mod pin;

@@ -36,7 +36,7 @@ fn collect(
     responder: Responder,
     request: GetMeasurements,
     mut edit: impl FnMut(usize, &[u8], &mut Vec<u8>),
-    check: impl FnOnce(&mut TestDialogue<'_, '_>, Result<(), Failure<Broken>>, usize),
+    check: impl FnOnce(&mut TestDialogue<'_, Wire<'_>>, Result<(), Failure<Broken>>, usize),
 ) {
     let mut config = config();
     config.portion = 400;
@@ -63,7 +63,7 @@ fn collect(
 }
 
 /// The measurements in the transcript that the sink took, and how they were asked for.
-fn kept(dialogue: &mut TestDialogue<'_, '_>) -> (Vec<u8>, Vec<GetMeasurements>) {
+fn kept(dialogue: &mut TestDialogue<'_, Wire<'_>>) -> (Vec<u8>, Vec<GetMeasurements>) {
     let (connection, length) = read_vca(dialogue.requester.vca()).expect("it is well");
     let start = if connection.version >= Version::V12 {
         length

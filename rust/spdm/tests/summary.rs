@@ -19,7 +19,7 @@ use crate::transport::{Dialogue, Failure};
 use crate::version::Version;
 
 /// Runs a conversation with a responder.
-fn talk<R>(responder: Responder, talk: impl FnOnce(&mut TestDialogue<'_, '_>) -> R) -> R {
+fn talk<R>(responder: Responder, talk: impl FnOnce(&mut TestDialogue<'_, Wire<'_>>) -> R) -> R {
     let mut requester = requester(config());
     let mut wire = Wire::new(responder);
     talk(&mut Dialogue {
@@ -135,7 +135,7 @@ fn measurements_may_change_between_two_messages() {
 #[test]
 fn what_cannot_be_compared() {
     let begin = |summary| {
-        move |dialogue: &mut TestDialogue<'_, '_>| {
+        move |dialogue: &mut TestDialogue<'_, Wire<'_>>| {
             dialogue.connect().expect("it works");
             dialogue.get_digests().expect("it works");
             dialogue.get_certificate(0).expect("it works");

@@ -164,10 +164,12 @@ pub(crate) const MEASURE: GetMeasurements = GetMeasurements {
     context: [0x7c; 8],
 };
 
-pub(crate) type TestDialogue<'a, 'w> = Dialogue<'a, Memory, Vec<u8>, Keep, Wire<'w>>;
+pub(crate) type TestDialogue<'a, T> = Dialogue<'a, Memory, Vec<u8>, Keep, T>;
 
 /// Connect, digests, both chains, challenge, measurements.
-pub(crate) fn whole(dialogue: &mut TestDialogue<'_, '_>) -> Result<(), Failure<Broken>> {
+pub(crate) fn whole<T: Transport>(
+    dialogue: &mut TestDialogue<'_, T>,
+) -> Result<(), Failure<T::Error>> {
     dialogue.connect()?;
     dialogue.get_digests()?;
     dialogue.get_certificate(0)?;
