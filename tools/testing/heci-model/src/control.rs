@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{json, Map, Value};
 
 use crate::faults::Fault;
+use crate::fuzz;
 use crate::server::Shared;
 use crate::settings::Change;
 use crate::spdm::algorithms::Asym;
@@ -45,6 +46,12 @@ enum Command {
     },
     Faults {},
     ClearFaults {},
+    Fuzz {
+        #[serde(default)]
+        seed: u64,
+        #[serde(default = "one_in")]
+        one_in: u64,
+    },
     Interrupt {},
     Send {
         fw_id: u16,
@@ -70,6 +77,10 @@ enum Command {
 
 fn one() -> u64 {
     1
+}
+
+fn one_in() -> u64 {
+    fuzz::ONE_IN
 }
 
 fn ten() -> u64 {
@@ -150,6 +161,10 @@ fn run(shared: &Shared, command: Command) -> Result<Map<String, Value>, String> 
         })})),
         Command::ClearFaults {} => {
             shared.with(|device, _| device.faults().clear());
+            Ok(Map::new())
+        }
+        Command::Fuzz { seed, one_in } => {
+            shared.with(|device, _| device.fuzz().restart(seed, one_in));
             Ok(Map::new())
         }
         Command::Interrupt {} => {

@@ -12,6 +12,7 @@ use crate::counters::Counters;
 use crate::csr::{lanes, Lane, Register};
 use crate::faults::{Fault, Faults};
 use crate::firmware::Firmware;
+use crate::fuzz::Fuzz;
 use crate::hw::{Clock, Hw, InterruptLine};
 use crate::memory::GuestMemory;
 use crate::personality::Personality;
@@ -69,6 +70,7 @@ impl Device {
                 counters: Counters::default(),
                 trace,
                 faults: Faults::default(),
+                fuzz: Fuzz::default(),
                 settings,
                 timeline: Timeline::default(),
                 engine: Engine::new(fw_version),
@@ -130,11 +132,24 @@ impl Device {
                 Register::D0i3Control => self.firmware.d0i3(),
                 register => self.hw.regs.read(register),
             };
+            let value = self.perhaps_other(lane.register, value);
             let name = self.firmware.name(lane.register);
             self.hw
                 .note("mmio_read", || json!({"register": name, "value": value}));
             lane.place(value, data);
         }
+    }
+
+    /// What the register of the firmware reads as, if chance will have it.
+    fn perhaps_other(&mut self, register: Register, value: u32) -> u32 {
+        let other = match register {
+            Register::FirmwareCsr => self.hw.fuzz.register(value),
+            _ => None,
+        };
+        if other.is_some() {
+            self.hw.note("fuzz_register", || json!({"right": value}));
+        }
+        other.unwrap_or(value)
     }
 
     /// A write in BAR 0, which takes effect after the write delay.
@@ -253,6 +268,11 @@ impl Device {
         Duration::from_micros(self.hw.settings.mmio_cost_us)
     }
 
+    /// What chance does, to switch on and off.
+    pub fn fuzz(&mut self) -> &mut Fuzz {
+        &mut self.hw.fuzz
+    }
+
     /// Changes settings.
     pub fn set(&mut self, now: Duration, change: &Change) {
         self.advance(now);
@@ -353,6 +373,7 @@ impl Device {
             "posted_writes": self.posted.len(),
             "events": hw.timeline.len(),
             "settings": hw.settings,
+            "fuzz": hw.fuzz,
         });
         if let (Value::Object(state), Value::Object(more)) = (&mut state, more) {
             state.extend(more);

@@ -12,6 +12,7 @@ use crate::config::ConfigSpace;
 use crate::counters::Counters;
 use crate::csr::{Registers, D0I3_IS, IS};
 use crate::faults::{Fault, Faults};
+use crate::fuzz::Fuzz;
 use crate::memory::GuestMemory;
 use crate::settings::Settings;
 use crate::spdm::{Engine, Response};
@@ -123,6 +124,8 @@ pub struct Hw {
     pub trace: Trace,
     /// Faults.
     pub faults: Faults,
+    /// What chance does.
+    pub fuzz: Fuzz,
     /// Settings.
     pub settings: Settings,
     /// What happens later.
@@ -142,12 +145,14 @@ impl Hw {
     /// An occurrence of `fault`: its value if it fires now.
     pub fn fault(&mut self, fault: Fault) -> Option<u64> {
         let value = self.faults.fires(fault, None);
+        let value = value.or_else(|| self.fuzz.fault(fault));
         self.fired(fault, value)
     }
 
     /// An occurrence of `fault` at an SPDM response of this kind.
     pub fn fault_on(&mut self, fault: Fault, response: Response) -> Option<u64> {
         let value = self.faults.fires(fault, Some(response));
+        let value = value.or_else(|| self.fuzz.fault(fault));
         self.fired(fault, value)
     }
 
@@ -155,6 +160,28 @@ impl Hw {
         let value = value?;
         self.note("fault", || json!({"fault": fault, "value": value}));
         Some(value)
+    }
+
+    /// `after`, or later if chance will have it.
+    pub fn perhaps_later(&mut self, after: Duration) -> Duration {
+        let Some(delay) = self.fuzz.delay() else {
+            return after;
+        };
+        self.note("fuzz_delay", || json!({"us": delay.as_micros() as u64}));
+        after + delay
+    }
+
+    /// What may come for no reason whenever a message was published.
+    pub fn perhaps_more(&mut self) {
+        if let Some(after) = self.fuzz.interrupt() {
+            let us = after.as_micros() as u64;
+            self.note("fuzz_interrupt", || json!({"after_us": us}));
+            self.later(after, Event::Interrupt);
+        }
+        if let Some((after, message)) = self.fuzz.unasked() {
+            self.note("fuzz_unasked", || message.describe());
+            self.later(after, Event::Send(message));
+        }
     }
 
     /// Traces an event that happens now.

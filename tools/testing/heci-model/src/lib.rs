@@ -6,7 +6,7 @@
 //! [`csr`] are its registers, [`hw`] is what the firmware stands on, [`firmware`] is the firmware
 //! with the shared memory of [`ham`], the layouts of [`wire`] and the [`clients`], of which
 //! [`spdm`] is one.
-//! [`control`] and [`faults`] are for tests. Facts about the hardware come from the Linux driver
+//! [`control`], [`faults`] and [`fuzz`] are for tests. Facts about the hardware come from the Linux driver
 //! (`drivers/misc/issei`) and its documentation (`Documentation/driver-api/issei`).
 
 #![forbid(unsafe_code)]
@@ -20,6 +20,7 @@ pub mod csr;
 pub mod device;
 pub mod faults;
 pub mod firmware;
+pub mod fuzz;
 pub mod ham;
 pub mod hw;
 pub mod mei;

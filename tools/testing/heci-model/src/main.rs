@@ -21,6 +21,7 @@ use heci_model::clients::{self, FirmwareClient};
 use heci_model::control;
 use heci_model::device::Device;
 use heci_model::firmware::Firmware;
+use heci_model::fuzz;
 use heci_model::mei::{self, Mei};
 use heci_model::personality::Personality;
 use heci_model::server::{self, Backend, Clock, Shared};
@@ -74,6 +75,12 @@ struct Options {
     /// Certificates (PEM, root first) and key (PKCS #8, PEM) of a slot; may be repeated
     #[arg(long, value_name = "SLOT:CHAIN:KEY")]
     spdm_identity: Vec<Identity>,
+    /// Let chance, of this seed, break what the firmware does
+    #[arg(long, value_name = "SEED")]
+    fuzz: Option<u64>,
+    /// At one of so many occasions
+    #[arg(long, value_name = "N", default_value_t = fuzz::ONE_IN, requires = "fuzz")]
+    fuzz_one_in: u64,
     #[command(flatten)]
     settings: Settings,
 }
@@ -132,6 +139,9 @@ fn main() -> Result<()> {
     };
     let device_id = options.device_id.unwrap_or(device_id);
     let mut device = Device::with(firmware, device_id, version, options.settings, trace);
+    if let Some(seed) = options.fuzz {
+        device.fuzz().restart(seed, options.fuzz_one_in);
+    }
     for identity in &options.spdm_identity {
         device.engine().give(identity.slot, identity.load()?);
     }

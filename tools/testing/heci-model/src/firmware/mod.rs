@@ -152,7 +152,10 @@ impl Firmware {
         self.ham = ham.ok();
         let up = self.ham.is_some();
         self.enter(hw, if up { Phase::Setup } else { Phase::Ready });
-        let response = apply::setup(hw, result);
+        let mut response = apply::setup(hw, result);
+        if hw.fuzz.dwords(&mut response) {
+            hw.note("fuzz_setup", || json!({}));
+        }
         hw.note("setup_response", || json!({"dwords": response}));
         let answered = !response.is_empty();
         for dword in response {
@@ -221,6 +224,7 @@ impl Personality for Firmware {
             hw.regs.acknowledge_firmware_reset();
         } else {
             let latency = Duration::from_micros(hw.settings.consume_latency_us);
+            let latency = hw.perhaps_later(latency);
             hw.later(latency, Event::Pickup);
         }
     }
@@ -251,6 +255,7 @@ impl Personality for Firmware {
                 values: [first, second],
                 left,
             } => hw.memory.store(address, first).map(|()| {
+                hw.fuzz.touch_all();
                 let values = [second, first];
                 if let Some(left) = left.checked_sub(1) {
                     let again = Event::Rewrite {

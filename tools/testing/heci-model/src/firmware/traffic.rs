@@ -56,7 +56,8 @@ impl Firmware {
 
     fn answer_with(&mut self, hw: &mut Hw, message: Message, after: Duration) {
         let latency = Duration::from_micros(hw.settings.response_latency_us);
-        hw.later(latency + after, Event::Send(message));
+        let latency = hw.perhaps_later(latency + after);
+        hw.later(latency, Event::Send(message));
     }
 
     fn answer_bus(&mut self, hw: &mut Hw, payload: &[u8]) {
@@ -138,7 +139,13 @@ impl Firmware {
             let room = ham.f2h_payload();
             let client = self.clients.get(index);
             let mtu = client.map_or(room, |client| client.properties().mtu);
-            apply::message(hw, message, mtu, room)
+            let (fw_id, before) = (message.header.fw_id, hw.fuzz.mutations());
+            let messages = apply::message(hw, message, mtu, room);
+            if hw.fuzz.mutations() != before {
+                let ids = messages.iter().map(|message| message.header.fw_id);
+                ids.chain([fw_id]).for_each(|id| hw.fuzz.touch(id));
+            }
+            messages
         };
         for message in messages {
             if self.outgoing.len() < OUTGOING_MAX {
@@ -161,6 +168,9 @@ impl Firmware {
         let Some(mut message) = self.outgoing.pop_front() else {
             return Ok(false);
         };
+        if hw.fuzz.message(&mut message) {
+            hw.note("fuzz_message", || message.describe());
+        }
         if message.payload.len() > ham.f2h_payload() as usize {
             let Header { fw_id, host_id, .. } = message.header;
             message = Message::new(fw_id, host_id, status::TOO_BIG, Vec::new());
@@ -186,6 +196,7 @@ impl Firmware {
             );
         }
         hw.raise();
+        hw.perhaps_more();
         self.reset_by(hw, Fault::ResetAfterResponse);
         Ok(true)
     }

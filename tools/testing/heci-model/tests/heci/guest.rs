@@ -110,8 +110,26 @@ impl Guest {
         Self::made(clients, settings)
     }
 
+    /// The first of these, with a trace.
+    pub(crate) fn traced(trace: Trace) -> Self {
+        let clients = clients::all(Some(clients::spdm()), Duration::from_millis(300));
+        let settings = Settings {
+            ready_latency_us: 1000,
+            ..Settings::default()
+        };
+        Self::traced_with(clients, settings, trace)
+    }
+
     fn made(clients: Vec<Box<dyn FirmwareClient>>, settings: Settings) -> Self {
-        let device = Device::new(0xa85d, [1, 2, 3, 4], clients, settings, Trace::default());
+        Self::traced_with(clients, settings, Trace::default())
+    }
+
+    fn traced_with(
+        clients: Vec<Box<dyn FirmwareClient>>,
+        settings: Settings,
+        trace: Trace,
+    ) -> Self {
+        let device = Device::new(0xa85d, [1, 2, 3, 4], clients, settings, trace);
         Self(Machine::new(device))
     }
 

@@ -10,6 +10,7 @@ mod bus;
 mod chaos;
 mod control;
 mod faults;
+mod fuzz;
 mod guest;
 mod messages;
 mod notify;
