@@ -4,7 +4,8 @@
 # fuzz.sh [--keep] [TARGET...]
 #
 # Runs the targets, by default all, under libFuzzer for FUZZ_SECONDS (60) seconds each. Inputs that reach new code stay in
-# build/fuzz/inputs, for the next run. Those that break a rule are named, and make it fail.
+# build/fuzz/inputs, for the next run. Those that break a rule are named, and make it fail. In the end it tells how
+# often targets were executed, now and in all runs since build/fuzz was removed.
 # --keep puts the least set of inputs that reach the same code into rust/fuzz/corpus, in place of running.
 set -euo pipefail
 export LC_ALL=C
@@ -38,6 +39,18 @@ if [ $# -eq 0 ]; then
 fi
 mkdir -p "$build/found"
 failed=0
+executions=$build/executions
+touch "$executions"
+
+# How often targets were executed: all, and those that read what was sent, which machines with a story do not.
+count() {
+	awk -v what="$1" '
+		{ all += $2 }
+		$1 !~ /^(ham-link|ham-poll|requester)$/ { decoders += $2 }
+		END { printf "%s: %d executions, %d of them of decoders\n", what, all, decoders }'
+}
+
+before=$(wc -l <"$executions")
 for target; do
 	inputs=$build/inputs/$target
 	export FUZZ_TARGET=$target
@@ -52,7 +65,9 @@ for target; do
 		echo "$target: $(wc -l <"rust/fuzz/corpus/$target.txt") inputs kept"
 	elif "$fuzzer" -max_total_time="$seconds" -timeout=10 -len_control=0 -artifact_prefix="$build/found/$target-" \
 		"$inputs" 2>"$log"; then
-		echo "$target: $(grep -o '^Done .*' "$log" | tail -1), $(find "$inputs" -type f | wc -l) inputs"
+		read -r _ runs _ _ took _ < <(grep '^Done ' "$log" | tail -1)
+		echo "$target $runs" >>"$executions"
+		echo "$target: $runs executions in $took s, $(find "$inputs" -type f | wc -l) inputs"
 	else
 		failed=1
 		echo "$target: FAILED, see $log"
@@ -60,4 +75,8 @@ for target; do
 		echo "  again: $corpus run $target FILE"
 	fi
 done
+if [ -z "$keep" ]; then
+	tail -n +$((before + 1)) "$executions" | count 'this run'
+	count 'all runs' <"$executions"
+fi
 exit $failed

@@ -3,14 +3,16 @@
 //! Fuzz targets of `rust/ham` and `rust/spdm`: each takes any bytes, and panics if what they lead to
 //! breaks a rule.
 //!
-//! `cargo test` runs each target on its inputs and on changes of them. `make fuzz` runs them under
-//! libFuzzer, which looks for inputs that reach new code. What it finds goes into `corpus/`: a file
+//! `cargo test` runs each target on its inputs and on changes of them, and a check does that for a
+//! while. `make fuzz` runs them under libFuzzer, which looks for inputs that reach new code. What it finds goes into `corpus/`: a file
 //! for each target, with one input a line in hexadecimal; see the program `corpus`. More inputs are
 //! made of the recorded exchanges of `rust/spdm/tests/vectors`.
 
 #![forbid(unsafe_code)]
 
+pub mod blind;
 mod chain;
+mod change;
 pub mod corpus;
 mod evidence;
 mod ham;
@@ -20,6 +22,8 @@ mod requester;
 mod requests;
 mod responses;
 
+#[cfg(test)]
+mod small;
 #[cfg(test)]
 mod tests;
 

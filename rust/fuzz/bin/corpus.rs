@@ -7,17 +7,20 @@
 //! corpus unpack TARGET FOLDER    writes all inputs of a target into a folder
 //! corpus pack TARGET FOLDER      keeps what is in a folder and no recorded exchange makes, the shortest
 //! corpus run TARGET FILE         runs one input
+//! corpus blind SECONDS SEED      runs each target for so long on changes of its inputs
 //! ```
 
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use fuzz::{corpus, Target, TARGETS};
+use fuzz::{blind, corpus, Target, TARGETS};
 
 const USAGE: &str =
-    "usage: corpus list | corpus unpack|pack TARGET FOLDER | corpus run TARGET FILE";
+    "usage: corpus list | corpus unpack|pack TARGET FOLDER | corpus run TARGET FILE | \
+                     corpus blind SECONDS SEED";
 
 /// Longest file of inputs, in bytes.
 const MOST: usize = 16 << 10;
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         ["unpack", target, folder] => unpack(target, Path::new(folder)),
         ["pack", target, folder] => pack(target, Path::new(folder)),
         ["run", target, file] => run(target, Path::new(file)),
+        ["blind", seconds, seed] => run_blind(seconds, seed),
         _ => Err(io::Error::other(USAGE)),
     };
     match result {
@@ -66,8 +70,7 @@ fn pack(target: &str, folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let input = fs::read(entry?.path())?;
         if !input.is_empty() && !recorded.contains(&input) {
-            let line: String = input.iter().map(|byte| format!("{byte:02x}")).collect();
-            lines.push(line + "\n");
+            lines.push(hexadecimal(&input) + "\n");
         }
     }
     lines.sort_by_key(|line| (line.len(), line.clone()));
@@ -82,5 +85,28 @@ fn pack(target: &str, folder: &Path) -> io::Result<()> {
 fn run(target: &str, file: &Path) -> io::Result<()> {
     let target = named(target)?;
     (target.run)(&fs::read(file)?);
+    Ok(())
+}
+
+fn hexadecimal(input: &[u8]) -> String {
+    input.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn run_blind(seconds: &str, seed: &str) -> io::Result<()> {
+    let (Ok(seconds), Ok(seed)) = (seconds.parse(), seed.parse()) else {
+        return Err(io::Error::other(USAGE));
+    };
+    let mut all = 0;
+    for target in TARGETS {
+        let outcome = blind::run(*target, seed, Duration::from_secs(seconds))?;
+        println!("{}: {} executions", target.name, outcome.runs);
+        all += outcome.runs;
+        if let Some(input) = outcome.found {
+            let input = hexadecimal(&input);
+            let text = format!("{} breaks a rule with {input}", target.name);
+            return Err(io::Error::other(text));
+        }
+    }
+    println!("all: {all} executions, seed {seed}");
     Ok(())
 }
