@@ -11,8 +11,9 @@ help:
 	@echo 'make modules    builds the module for the stock kernel: build/issei_rust.ko'
 	@echo '                KERNEL=DIR: for the kernel of that tree instead (prepared with make modules_prepare)'
 	@echo 'make shell      boots a guest with the emulated engine and the module, with a shell to play in'
-	@echo 'make fuzz       looks for inputs that break what reads messages of the engine (needs a C++ compiler)'
-	@echo '                FUZZ_SECONDS=60: so long for each target'
+	@echo 'make fuzz       looks for inputs that break what reads messages of the engine (needs a C++ compiler),'
+	@echo '                and makes any system calls, and has any firmware, in guests'
+	@echo '                FUZZ_SECONDS=60: so long for each target and guest'
 	@echo 'make overlay    KERNEL=DIR: lays the driver over a Linux source tree'
 	@echo '                DRY_RUN=1: only shows the changes; UNDO=1: takes them back'
 
@@ -35,6 +36,7 @@ shell:
 
 fuzz:
 	@rust/fuzz/fuzz.sh
+	@$(VM) fuzz --seconds $(or $(FUZZ_SECONDS),60)
 
 overlay:
 	@$(if $(KERNEL),,$(error KERNEL=DIR is missing: the Linux source tree to lay the driver over))

@@ -9,7 +9,7 @@ mod plot;
 mod summary;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{bail, Context, Result};
@@ -31,7 +31,6 @@ pub(crate) const SOURCE: &str = "tools/testing/bench";
 const PLOTS: &str = "Documentation/driver-api";
 
 const CHECK_LIMIT: Duration = Duration::from_secs(60);
-const BUILD_LIMIT: Duration = Duration::from_secs(900);
 const LIMIT: Duration = Duration::from_secs(3600);
 
 /// The HECI function and the MEI function, with clients for so many programs at a time.
@@ -68,7 +67,7 @@ pub(crate) fn check(env: &Env, logs: &Path) -> Result<Results> {
 pub(crate) fn measure(env: &Env, options: &[String]) -> Result<String> {
     let mut modules = vec![module::driver(&Target::stock(env)?)?];
     modules.extend(kselftests::build_c_driver(env)?);
-    let program = build(env)?;
+    let program = host::static_program(env, "bench")?;
     let step = Step::begin("measure in a guest");
     let out = env.build().join("bench");
     let mut command = ["/root/bench", "run"].map(str::to_owned).to_vec();
@@ -101,24 +100,4 @@ pub(crate) fn measure(env: &Env, options: &[String]) -> Result<String> {
         .with_context(|| format!("could not write {}", file.display()))?;
     plot::draw(&summary, &env.checkout.join(PLOTS))?;
     Ok(summary::table(&summary))
-}
-
-/// Builds the program so that it needs nothing of a guest.
-fn build(env: &Env) -> Result<PathBuf> {
-    let step = Step::begin("build bench");
-    let target = env.build().join("target/bench");
-    let mut cargo = host::cargo()?;
-    cargo
-        .args(["rustc", "--release", "--package", "bench", "--bin", "bench"])
-        .arg("--target-dir")
-        .arg(&target)
-        .args(["--", "-C", "target-feature=+crt-static"]);
-    process::run(
-        &mut cargo,
-        &step,
-        BUILD_LIMIT,
-        &env.build().join("bench.log"),
-    )?;
-    step.done("built");
-    Ok(target.join("release/bench"))
 }

@@ -11,6 +11,7 @@ use anyhow::{bail, Context, Result};
 
 use crate::bench;
 use crate::env::Env;
+use crate::fuzz;
 use crate::host::{cargo, while_building};
 use crate::intree;
 use crate::isseictl;
@@ -94,6 +95,16 @@ const SUITES: &[Suite] = &[
         name: "mei",
         about: "the kernel's mei_me on the device model, for the comparison",
         run: |check| bench::check(&check.env, &check.logs),
+    },
+    Suite {
+        name: "fuzz",
+        about: "the fuzz targets, for a second each and without looking at coverage",
+        run: |check| check.test("fuzz-targets", &mut fuzz::targets()?),
+    },
+    Suite {
+        name: "fuzz-guest",
+        about: "any system calls, and any firmware, for a while in a guest each",
+        run: |check| fuzz::check(&check.env, &check.logs),
     },
     Suite {
         name: "kselftests",

@@ -48,6 +48,15 @@ pub(crate) enum Sub {
         #[arg(last = true, value_name = "OPTION")]
         options: Vec<String>,
     },
+    /// Fuzz the user interface, and the firmware while programs use it, in a guest each
+    Fuzz {
+        /// How long each of them
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Where chance begins; another one each time if not given
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Build the driver: build/issei_rust.ko
     Modules {
         /// A prepared kernel tree to build for, instead of the stock kernel's

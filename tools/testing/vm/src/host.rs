@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::env;
+use crate::env::{self, Env};
 use crate::process;
 use crate::progress::Step;
 
@@ -24,6 +24,22 @@ pub(crate) fn cargo() -> Result<Command> {
         .env_remove("MAKEFLAGS")
         .env_remove("MFLAGS");
     Ok(cargo)
+}
+
+/// Builds the program of a package so that it needs nothing of a guest.
+pub(crate) fn static_program(env: &Env, package: &str) -> Result<PathBuf> {
+    let step = Step::begin(format!("build {package}"));
+    let target = env.build().join("target/static");
+    let mut cargo = cargo()?;
+    cargo
+        .args(["rustc", "--release", "--package", package, "--bin", package])
+        .arg("--target-dir")
+        .arg(&target)
+        .args(["--", "-C", "target-feature=+crt-static"]);
+    let log = env.build().join(format!("{package}.log"));
+    process::run(&mut cargo, &step, BUILD_LIMIT, &log)?;
+    step.done("built");
+    Ok(target.join("release").join(package))
 }
 
 /// Builds a package of the workspace while `work` goes on; both must succeed.

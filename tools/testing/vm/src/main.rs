@@ -10,6 +10,7 @@ mod check;
 mod cli;
 mod demo;
 mod env;
+mod fuzz;
 mod host;
 mod initramfs;
 mod intree;
@@ -89,6 +90,16 @@ fn dispatch(command: Sub) -> Result<ExitCode> {
             let env = host::while_building("heci-model", || Env::get(false))?;
             print!("{}", bench::measure(&env, &options)?);
             Ok(ExitCode::SUCCESS)
+        }
+        Sub::Fuzz { seconds, seed } => {
+            let env = host::while_building("heci-model", || Env::get(false))?;
+            let results = fuzz::guests(&env, &env.build().join("fuzz"), seconds, seed)?;
+            results
+                .failed
+                .iter()
+                .for_each(|failure| println!("FAILED {failure}"));
+            println!("{results}");
+            Ok(ExitCode::from(u8::from(!results.failed.is_empty())))
         }
         Sub::Modules { kernel } => {
             println!("{}", module::driver(&target(kernel.as_deref())?)?.display());
