@@ -94,15 +94,12 @@ FIXTURE_VARIANT(issei)
 	int programs;
 };
 
-#define VARIANT(name, mode, number)						\
-FIXTURE_VARIANT_ADD(issei, name) { .notify = mode, .programs = number }
-
-VARIANT(response_1, "response", 1);
-VARIANT(response_8, "response", PROGRAMS_MAX);
-VARIANT(consumed_1, "consumed", 1);
-VARIANT(consumed_8, "consumed", PROGRAMS_MAX);
-VARIANT(every_doorbell_1, "every-doorbell", 1);
-VARIANT(every_doorbell_8, "every-doorbell", PROGRAMS_MAX);
+FIXTURE_VARIANT_ADD(issei, response_1) { .notify = "response", .programs = 1 };
+FIXTURE_VARIANT_ADD(issei, response_8) { .notify = "response", .programs = PROGRAMS_MAX };
+FIXTURE_VARIANT_ADD(issei, consumed_1) { .notify = "consumed", .programs = 1 };
+FIXTURE_VARIANT_ADD(issei, consumed_8) { .notify = "consumed", .programs = PROGRAMS_MAX };
+FIXTURE_VARIANT_ADD(issei, doorbell_1) { .notify = "every-doorbell", .programs = 1 };
+FIXTURE_VARIANT_ADD(issei, doorbell_8) { .notify = "every-doorbell", .programs = PROGRAMS_MAX };
 
 static void run_programs(struct __test_metadata *_metadata, int programs, int round_trips,
 			 uint32_t *slow)
