@@ -2,6 +2,9 @@
 
 //! `/dev/issei<N>`: what programs do with an open file.
 //!
+//! Memory that is taken here is charged to the program, which can have much of it taken: a buffer for
+//! each connection, and one for each thread that writes.
+//!
 //! Sources of the interface: Linux `include/uapi/linux/issei.h`,
 //! `Documentation/driver-api/issei` and `drivers/misc/issei/cdev.c`.
 
@@ -173,7 +176,7 @@ impl File {
         };
         let mut buffer = match spare {
             Some(buffer) => buffer,
-            None => zeroed(limit, GFP_KERNEL)?,
+            None => zeroed(limit, GFP_KERNEL_ACCOUNT)?,
         };
         // A page fault here holds nobody up.
         let copied = from.read_slice(buffer.get_mut(..length).ok_or(EFBIG)?);
@@ -300,7 +303,7 @@ impl File {
         // The firmware may come back with another table meanwhile, but not for ever.
         for _ in 0..3 {
             let limit = self.link(ENODEV)?.clients.find(self.slot, uuid)?.1;
-            let mut buffer = Some(zeroed(limit, GFP_KERNEL)?);
+            let mut buffer = Some(zeroed(limit, GFP_KERNEL_ACCOUNT)?);
             let mut link = self.link(ENODEV)?;
             let connected = link.clients.connect(self.slot, uuid, &mut buffer);
             let connection = link.clients.connection(self.slot).map(|c| c.host_id());
@@ -358,8 +361,8 @@ impl CharDevice for Issei {
 
     fn open(dev: &ClassDevice<Self>) -> Result<Arc<File>> {
         let cv = PollCondVarBox::new(c"issei:file", static_lock_class!())?;
-        let wait = Arc::new(cv, GFP_KERNEL)?;
-        let endpoint = KBox::new(Endpoint::new(wait.clone()), GFP_KERNEL)?;
+        let wait = Arc::new(cv, GFP_KERNEL_ACCOUNT)?;
+        let endpoint = KBox::new(Endpoint::new(wait.clone()), GFP_KERNEL_ACCOUNT)?;
         let mut link = dev.link.lock();
         if link.is_gone() {
             return Err(ENODEV);
@@ -378,7 +381,7 @@ impl CharDevice for Issei {
             wait,
             slot,
         };
-        Ok(Arc::new(file, GFP_KERNEL)?)
+        Ok(Arc::new(file, GFP_KERNEL_ACCOUNT)?)
     }
 
     fn read(file: ArcBorrow<'_, File>, nonblock: bool, to: UserSliceWriter) -> Result<usize> {
