@@ -16,21 +16,23 @@ use kernel::prelude::*;
 const YEAR_2020: i64 = 1_577_836_800_000_000_000;
 
 pub(crate) fn test(ktap: &mut Ktap) {
-    let mut random = [[0; 64]; 2];
-    for bytes in &mut random {
-        random::fill(bytes);
-    }
-    random::fill(&mut []);
-    ktap.result(
-        fmt!("random numbers differ"),
-        Ok(random[0] != random[1] && random.iter().all(|bytes| *bytes != [0; 64])),
-    );
+    ktap.result(fmt!("random numbers differ"), random_numbers());
 
     ktap.result(
         fmt!("the time of day is set"),
         Ok(clock::realtime() > YEAR_2020),
     );
     ktap.result(fmt!("the boot id is a UUID that stays"), boot_id());
+}
+
+fn random_numbers() -> Result<bool> {
+    let mut random = [[0; 64]; 2];
+
+    for bytes in &mut random {
+        random::fill(bytes)?;
+    }
+    random::fill(&mut [])?;
+    Ok(random[0] != random[1] && random.iter().all(|bytes| *bytes != [0; 64]))
 }
 
 /// It is random: RFC 9562, 5.4.

@@ -230,7 +230,7 @@ fn sequence(talk: &mut Talk<'_, '_>, ask: Ask) -> Result<Findings, Trouble> {
         Some(slot) => {
             let nonce = match ask {
                 Ask::Measurements(nonce, _) => nonce,
-                Ask::Everything(_) => fresh(),
+                Ask::Everything(_) => fresh()?,
             };
             let (signature, exchanges, digest) = measure(talk, slot, nonce)?;
             signatures
@@ -365,14 +365,14 @@ fn get_chains(
     Ok(chains)
 }
 
-fn fresh<const N: usize>() -> [u8; N] {
+fn fresh<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    random::fill(&mut bytes);
-    bytes
+    random::fill(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn challenge(talk: &mut Talk<'_, '_>, flags: Flags, slot: u8) -> Result<Signature, Trouble> {
-    let nonce = fresh();
+    let nonce = fresh()?;
     talk.challenge(Challenge {
         slot,
         summary: if flags.has_measurements() {
@@ -381,7 +381,7 @@ fn challenge(talk: &mut Talk<'_, '_>, flags: Flags, slot: u8) -> Result<Signatur
             Summary::None
         },
         nonce,
-        context: fresh::<CONTEXT_SIZE>(),
+        context: fresh::<CONTEXT_SIZE>()?,
     })?;
     let transcript = talk.requester.sink().take(Purpose::Challenge)?;
     let auth = talk.requester.challenge_auth().ok_or(EIO)?;
@@ -407,7 +407,7 @@ fn measure(
         signed: Some(Signed { nonce, slot }),
         raw: false,
         new: false,
-        context: fresh::<CONTEXT_SIZE>(),
+        context: fresh::<CONTEXT_SIZE>()?,
     })?;
     let transcript = talk.requester.sink().take(Purpose::Measurements)?;
     let connection = *talk.requester.connection().ok_or(EIO)?;

@@ -122,7 +122,7 @@ impl Fields {
     fn epoch(boot_id: &[u8]) -> Result<Self> {
         let none = Octets::copy(&[])?;
         let mut epoch = [0; EPOCH_SIZE];
-        random::fill(&mut epoch);
+        random::fill(&mut epoch)?;
         Ok(Self {
             kind: EPOCH,
             hash: "",
