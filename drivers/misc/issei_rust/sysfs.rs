@@ -163,7 +163,9 @@ pub(crate) fn publish(dev: &ClassDevice<Issei>) {
     let snapshot = match Snapshot::take(dev) {
         Ok(snapshot) => snapshot,
         Err(error) => {
-            dev_err!(dev, "cannot show the state of the link: {error:?}\n");
+            if published.log.take(dev) {
+                dev_err!(dev, "cannot show the state of the link: {error:?}\n");
+            }
             published.clients.clear();
             published.up = None;
             return;
@@ -195,12 +197,14 @@ impl Published {
 
     fn link_up(&mut self, dev: &ClassDevice<Issei>, snapshot: &Snapshot) {
         for client in &snapshot.clients {
-            if let Err(error) = self.show_client(dev, client) {
-                dev_err!(
+            match self.show_client(dev, client) {
+                Ok(()) => {}
+                Err(error) if self.log.take(dev) => dev_err!(
                     dev,
                     "cannot show firmware client {}: {error:?}\n",
                     client.id
-                );
+                ),
+                Err(_) => {}
             }
         }
         self.told = None;
@@ -240,11 +244,12 @@ impl Published {
         self.told = Some(snapshot.state);
     }
 
-    fn event(&self, dev: &ClassDevice<Issei>, variable: &CStr) {
+    fn event(&mut self, dev: &ClassDevice<Issei>, variable: &CStr) {
         match dev.changed(variable) {
             // Nobody looks at a device that is being removed.
             Ok(()) | Err(ENODEV) => {}
-            Err(error) => dev_err!(dev, "event lost: {error:?}\n"),
+            Err(error) if self.log.take(dev) => dev_err!(dev, "event lost: {error:?}\n"),
+            Err(_) => {}
         }
     }
 }

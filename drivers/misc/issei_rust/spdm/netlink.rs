@@ -11,6 +11,7 @@ use self::uapi::*;
 use super::{
     collect,
     evidence::Evidence,
+    sysfs::may_log,
     Failure,
     Status,
     Verdict, //
@@ -90,7 +91,10 @@ pub(super) fn announce(dev: &ClassDevice<Issei>, status: &Status) {
     }) {
         // Who listened has gone, or knows that it has missed something.
         Ok(()) | Err(ESRCH | ENOBUFS) => {}
-        Err(error) => dev_warn!(dev, "SPDM: a result was not announced: {error:?}\n"),
+        Err(error) if may_log(dev) => {
+            dev_warn!(dev, "SPDM: a result was not announced: {error:?}\n")
+        }
+        Err(_) => {}
     }
 }
 

@@ -349,8 +349,14 @@ pub(super) fn show_certificates(dev: &ClassDevice<Issei>, evidence: Option<&Evid
 fn complain(dev: &ClassDevice<Issei>, what: &str, result: Result) {
     match result {
         Ok(()) => {}
-        Err(error) => dev_err!(dev, "{what}: {error:?}\n"),
+        Err(error) if may_log(dev) => dev_err!(dev, "{what}: {error:?}\n"),
+        Err(_) => {}
     }
+}
+
+/// Whether the agent may write a line to the log. May sleep.
+pub(super) fn may_log(dev: &ClassDevice<Issei>) -> bool {
+    dev.spdm.published.lock().budget.take(dev)
 }
 
 /// Tells of news: in the kernel log, by an event, and by netlink. May sleep.
@@ -384,7 +390,8 @@ pub(super) fn announce(dev: &ClassDevice<Issei>) {
     match event {
         // Nobody looks at a device that is being removed.
         Ok(()) | Err(ENODEV) => {}
-        Err(error) => dev_err!(dev, "event lost: {error:?}\n"),
+        Err(error) if may_log(dev) => dev_err!(dev, "event lost: {error:?}\n"),
+        Err(_) => {}
     }
     netlink::announce(dev, &status);
 }
