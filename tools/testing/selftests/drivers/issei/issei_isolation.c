@@ -221,4 +221,36 @@ TEST_F(issei, corrupted_bus_message)
 	EXPECT_EQ(0, issei_echo(self->fd, 100, 1));
 }
 
+/*
+ * The length in the header goes on changing after the message was announced. It is looked at
+ * once: either the message is the one that was sent, or the length was wrong at that moment.
+ */
+TEST_F_TIMEOUT(issei, header_changes, 60)
+{
+	static const size_t lengths[] = { 100, 60000 };
+	int whole = 0, wrong = 0;
+
+	if (self->c_driver)
+		SKIP(return, "the C driver gives up after three resets in a row");
+	for (int i = 0; i < 20; i++) {
+		int fd = issei_open(0, O_RDWR), ret;
+
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, issei_wait_connect(fd, BULK, LINK_UP_MS));
+		ASSERT_EQ(0, issei_wait_agent(0, LINK_UP_MS));
+		ASSERT_EQ(0, next_message("header-changes"));
+		ret = issei_echo(fd, lengths[i % 2], i);
+		close(fd);
+		whole += !ret;
+		wrong += ret == -ENOTCONN || ret == -EBUSY;
+		EXPECT_EQ(i + 1, whole + wrong) TH_LOG("%d", ret);
+		if (ret) {
+			/* or it would wait longer after each of them */
+			ASSERT_EQ(0, file_write("/sys/class/issei/issei0/reset", "1"));
+			ASSERT_EQ(0, issei_wait_up(0, LINK_UP_MS));
+		}
+	}
+	TH_LOG("%d whole, %d with a wrong length", whole, wrong);
+}
+
 TEST_HARNESS_MAIN
