@@ -40,6 +40,9 @@ const C_SOURCES: &[&str] = &[
 /// Compares the differences between the drivers that the kselftests know with the table of them.
 const DIFFERENCES: &str = "tools/testing/selftests/drivers/issei/check_differences.sh";
 
+/// Compares the checks and tests that the threat model names with the sources.
+const THREATS: &str = "tools/testing/selftests/drivers/issei/check_threats.sh";
+
 /// Directories whose Rust files are built by kbuild, not by cargo.
 const KERNEL_RUST: &[&str] = &["drivers/misc/issei_rust", "rust/kapi", kapi::SOURCE];
 
@@ -58,7 +61,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "lint",
-        about: "clippy, cargo's and the kernel's; checkpatch; the table of differences; the netlink header",
+        about: "clippy, cargo's and the kernel's; checkpatch; the table of differences; the threat model; the netlink header",
         run: lint,
     },
     Suite {
@@ -241,6 +244,8 @@ fn lint(check: &Check) -> Result<Results> {
     }
     let differences = env.checkout.join(DIFFERENCES);
     results += check.test("differences", &mut Command::new(differences))?;
+    let threats = env.checkout.join(THREATS);
+    results += check.test("threats", &mut Command::new(threats))?;
     results += check.test("netlink-header", &mut netlink::compare_header(env))?;
     Ok(results)
 }
