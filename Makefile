@@ -14,6 +14,8 @@ help:
 	@echo 'make fuzz       looks for inputs that break what reads messages of the engine (needs a C++ compiler),'
 	@echo '                and makes any system calls, and has any firmware, in guests'
 	@echo '                FUZZ_SECONDS=60: so long for each target and guest'
+	@echo 'make soak       uses the driver for hours, and watches what is left behind: a table, and build/soak.json'
+	@echo '                SOAK="--only reset,suspend": options of it'
 	@echo 'make overlay    KERNEL=DIR: lays the driver over a Linux source tree'
 	@echo '                DRY_RUN=1: only shows the changes; UNDO=1: takes them back'
 
@@ -38,8 +40,12 @@ fuzz:
 	@rust/fuzz/fuzz.sh
 	@$(VM) fuzz --seconds $(or $(FUZZ_SECONDS),60)
 
+# The device model shall not be slower than it must.
+soak:
+	@cargo run --release --package vm -- soak $(SOAK)
+
 overlay:
 	@$(if $(KERNEL),,$(error KERNEL=DIR is missing: the Linux source tree to lay the driver over))
 	@scripts/overlay.sh $(if $(DRY_RUN),--dry-run,$(if $(UNDO),--undo)) '$(KERNEL)'
 
-.PHONY: help demo check bench modules shell fuzz overlay
+.PHONY: help demo check bench modules shell fuzz soak overlay

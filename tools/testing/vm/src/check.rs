@@ -21,6 +21,7 @@ use crate::module::{self, Target};
 use crate::netlink;
 use crate::process;
 use crate::progress::{say, Step};
+use crate::soak;
 use crate::tap::{self, Results};
 use crate::tools::TREE;
 
@@ -108,6 +109,11 @@ const SUITES: &[Suite] = &[
         name: "fuzz-guest",
         about: "any system calls, and any firmware, for a while in a guest each",
         run: |check| fuzz::check(&check.env, &check.logs),
+    },
+    Suite {
+        name: "soak",
+        about: "a minute of what `make soak` does for hours",
+        run: |check| soak::check(&check.env, &check.logs),
     },
     Suite {
         name: "kselftests",

@@ -11,6 +11,7 @@ use crate::check;
 use crate::env::Env;
 use crate::initramfs;
 use crate::run::{self, Guest, Request};
+use crate::soak;
 
 #[derive(Parser)]
 #[command(
@@ -57,6 +58,8 @@ pub(crate) enum Sub {
         #[arg(long)]
         seed: Option<u64>,
     },
+    /// Use the driver for a long time and watch what is left behind: a table, and build/soak.json
+    Soak(soak::Options),
     /// Build the driver: build/issei_rust.ko
     Modules {
         /// A prepared kernel tree to build for, instead of the stock kernel's

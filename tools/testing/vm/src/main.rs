@@ -27,6 +27,7 @@ mod progress;
 mod qemu;
 mod rootfs;
 mod run;
+mod soak;
 mod splat;
 mod stock;
 mod symbols;
@@ -45,6 +46,7 @@ use cli::{BuildArgs, Cli, Sub};
 use env::Env;
 use module::Target;
 use run::End;
+use tap::Results;
 
 /// Exit status where the kernel log has a splat.
 const EXIT_SPLAT: u8 = 120;
@@ -83,8 +85,7 @@ fn dispatch(command: Sub) -> Result<ExitCode> {
         }
         Sub::Check { suites } => {
             let results = check::check(&suites)?;
-            println!("{results}");
-            Ok(ExitCode::from(u8::from(!results.failed.is_empty())))
+            Ok(sum_up(&results))
         }
         Sub::Bench { options } => {
             let env = host::while_building("heci-model", || Env::get(false))?;
@@ -100,6 +101,12 @@ fn dispatch(command: Sub) -> Result<ExitCode> {
                 .for_each(|failure| println!("FAILED {failure}"));
             println!("{results}");
             Ok(ExitCode::from(u8::from(!results.failed.is_empty())))
+        }
+        Sub::Soak(options) => {
+            let env = host::while_building("heci-model", || Env::get(false))?;
+            let results = soak::soak(&env, &options)?;
+            print!("{}", soak::table(&env)?);
+            Ok(sum_up(&results))
         }
         Sub::Modules { kernel } => {
             println!("{}", module::driver(&target(kernel.as_deref())?)?.display());
@@ -143,6 +150,12 @@ fn dispatch(command: Sub) -> Result<ExitCode> {
             ))
         }
     }
+}
+
+/// Prints results and gives the exit status for them.
+fn sum_up(results: &Results) -> ExitCode {
+    println!("{results}");
+    ExitCode::from(u8::from(!results.failed.is_empty()))
 }
 
 fn target(kernel: Option<&Path>) -> Result<Target> {

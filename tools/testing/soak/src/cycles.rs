@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Things that are done again and again, while programs use the device.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::device::{self, Connection, Function};
+use crate::load::{self, Work, Worker};
+use crate::phase::Outcome;
+use crate::system;
+
+/// Programs that use the device meanwhile.
+const PROGRAMS: u16 = 3;
+
+/// Runs `cycle` so often, but not for longer than the limit, with programs that use the device, or without.
+fn repeat(
+    count: u64,
+    limit: Duration,
+    programs: u16,
+    cycle: impl Fn(u64) -> Result<()>,
+) -> Result<Outcome> {
+    let work = |client| Work {
+        client,
+        patient: true,
+        ..Work::default()
+    };
+    let workers: Result<Vec<_>> = (1..=programs)
+        .map(|client| Worker::start(&work(client)))
+        .collect();
+    let workers = workers?;
+    let start = Instant::now();
+    let mut times = Vec::new();
+    for number in 0..count {
+        if start.elapsed() >= limit {
+            break;
+        }
+        let start = Instant::now();
+        cycle(number)?;
+        times.push(start.elapsed().as_micros() as u64);
+    }
+    device::wait_up(0)?;
+    let load = load::end(workers)?;
+    Ok(Outcome {
+        done: times.len() as u64,
+        times_us: times,
+        load: (programs > 0).then_some(load),
+    })
+}
+
+/// Every other time the next cycle comes before the link is up.
+fn wait_now_and_then(number: u64) -> Result<()> {
+    match number % 2 {
+        0 => device::wait_up(0),
+        _ => device::wait_node(0),
+    }
+}
+
+/// Unbinds and binds.
+pub(crate) fn unbind(count: u64, limit: Duration) -> Result<Outcome> {
+    let function = Function::of(0)?;
+    repeat(count, limit, PROGRAMS, |number| {
+        function.unbind()?;
+        function.bind()?;
+        wait_now_and_then(number)
+    })
+}
+
+/// Removes the PCI function and finds it again.
+pub(crate) fn remove(count: u64, limit: Duration) -> Result<Outcome> {
+    let function = Function::of(0)?;
+    repeat(count, limit, PROGRAMS, |number| {
+        function.remove()?;
+        device::rescan()?;
+        wait_now_and_then(number)
+    })
+}
+
+/// Unloads and loads the module. Nobody can use the device meanwhile: an open file holds the module.
+pub(crate) fn reload(count: u64, limit: Duration) -> Result<Outcome> {
+    repeat(count, limit, 0, |number| {
+        device::unload_module()?;
+        device::load_module()?;
+        wait_now_and_then(number)?;
+        if number % 2 == 0 {
+            let mut connection = Connection::open(0, 1)?;
+            let echoed = connection.echo(&number.to_le_bytes());
+            anyhow::ensure!(echoed.is_ok(), "after loading: {echoed:?}");
+        }
+        Ok(())
+    })
+}
+
+/// Resets the link, by the firmware and by the driver in turn.
+pub(crate) fn reset(count: u64, limit: Duration) -> Result<Outcome> {
+    repeat(count, limit, PROGRAMS, |number| {
+        let before = device::resets(0)?;
+        match number % 2 {
+            0 => device::reset_firmware(number % 16)?,
+            _ => device::reset(0)?,
+        }
+        device::wait("the reset", || {
+            device::resets(0).is_ok_and(|resets| resets > before)
+        })?;
+        device::wait_up(0)
+    })
+}
+
+/// Sleeps and wakes up. Every other cycle comes before the link is up again.
+pub(crate) fn suspend(count: u64, limit: Duration) -> Result<Outcome> {
+    repeat(count, limit, PROGRAMS, |number| {
+        system::sleep(match number % 4 {
+            0 => "devices",
+            _ => "platform",
+        })?;
+        wait_now_and_then(number)
+    })
+}
