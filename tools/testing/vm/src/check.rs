@@ -17,6 +17,7 @@ use crate::intree;
 use crate::isseictl;
 use crate::kapi;
 use crate::kselftests;
+use crate::licences;
 use crate::module::{self, Target};
 use crate::netlink;
 use crate::process;
@@ -62,7 +63,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "lint",
-        about: "clippy, cargo's and the kernel's; checkpatch; the table of differences; the threat model; the netlink header",
+        about: "clippy, cargo's and the kernel's; checkpatch; the table of differences; the threat model; the netlink header; licences of crates",
         run: lint,
     },
     Suite {
@@ -253,6 +254,7 @@ fn lint(check: &Check) -> Result<Results> {
     let threats = env.checkout.join(THREATS);
     results += check.test("threats", &mut Command::new(threats))?;
     results += check.test("netlink-header", &mut netlink::compare_header(env))?;
+    results += licences::check(env)?;
     Ok(results)
 }
 

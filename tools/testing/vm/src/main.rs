@@ -18,6 +18,7 @@ mod isseictl;
 mod kapi;
 mod kernel;
 mod kselftests;
+mod licences;
 mod model;
 mod module;
 mod native;
