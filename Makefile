@@ -16,6 +16,7 @@ help:
 	@echo '                FUZZ_SECONDS=60: so long for each target and guest'
 	@echo 'make soak       uses the driver for hours, and watches what is left behind: a table, and build/soak.json'
 	@echo '                SOAK="--only reset,suspend": options of it'
+	@echo 'make trust      puts together what the long tests have found: build/trust.json'
 	@echo 'make deny       looks at licences, sources and duplicates of the crates, with cargo-deny'
 	@echo 'make overlay    KERNEL=DIR: lays the driver over a Linux source tree'
 	@echo '                DRY_RUN=1: only shows the changes; UNDO=1: takes them back'
@@ -45,6 +46,9 @@ fuzz:
 soak:
 	@cargo run --release --package vm -- soak $(SOAK)
 
+trust:
+	@$(VM) trust
+
 deny:
 	@scripts/deny.sh
 
@@ -52,4 +56,4 @@ overlay:
 	@$(if $(KERNEL),,$(error KERNEL=DIR is missing: the Linux source tree to lay the driver over))
 	@scripts/overlay.sh $(if $(DRY_RUN),--dry-run,$(if $(UNDO),--undo)) '$(KERNEL)'
 
-.PHONY: help demo check bench modules shell fuzz soak deny overlay
+.PHONY: help demo check bench modules shell fuzz soak trust deny overlay

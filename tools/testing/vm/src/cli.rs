@@ -60,6 +60,8 @@ pub(crate) enum Sub {
     },
     /// Use the driver for a long time and watch what is left behind: a table, and build/soak.json
     Soak(soak::Options),
+    /// Put together what the long tests have found: build/trust.json; fails if any has not been run
+    Trust,
     /// Build the driver: build/issei_rust.ko
     Modules {
         /// A prepared kernel tree to build for, instead of the stock kernel's

@@ -34,6 +34,7 @@ mod stock;
 mod symbols;
 mod tap;
 mod tools;
+mod trust;
 mod verifier;
 
 use std::path::{Path, PathBuf};
@@ -108,6 +109,11 @@ fn dispatch(command: Sub) -> Result<ExitCode> {
             let results = soak::soak(&env, &options)?;
             print!("{}", soak::table(&env)?);
             Ok(sum_up(&results))
+        }
+        Sub::Trust => {
+            let (lines, complete) = trust::trust()?;
+            print!("{lines}");
+            Ok(ExitCode::from(u8::from(!complete)))
         }
         Sub::Modules { kernel } => {
             println!("{}", module::driver(&target(kernel.as_deref())?)?.display());
