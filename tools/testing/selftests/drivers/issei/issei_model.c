@@ -11,7 +11,7 @@
 
 #include "issei_util.h"
 
-#define ANSWER_MS 5000
+#define ANSWER_MS (5000 * SLOWNESS)
 
 static void port_path(unsigned int dev, char *path, size_t size)
 {

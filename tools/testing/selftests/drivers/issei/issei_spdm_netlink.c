@@ -10,8 +10,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "issei_evidence.h"
 #include "issei_spdm_fixture.h"
+#include "issei_evidence.h"
 
 #define NOBODY_UID	65534
 #define CHAINS		(1 << ISSEI_EVIDENCE_TYPE_CERT0 | 1 << ISSEI_EVIDENCE_TYPE_CERT1)

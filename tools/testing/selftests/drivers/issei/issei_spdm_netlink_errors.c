@@ -2,8 +2,8 @@
 /* Evidence that is refused, or cannot be had: each with its errno and a reason. */
 #include <linux/netlink.h>
 
-#include "issei_evidence.h"
 #include "issei_spdm_fixture.h"
+#include "issei_evidence.h"
 
 static const uint8_t nonce[NONCE_SIZE] = { 1, 2, 3 };
 

@@ -9,7 +9,7 @@
 
 #define CONNECT_MS	10000
 #define AT_ONCE_MS	2000
-#define LOOSE_MS	1000	/* a slow machine */
+#define LOOSE_MS	PROMPT_MS	/* a slow machine */
 
 static int for_ever(void)
 {

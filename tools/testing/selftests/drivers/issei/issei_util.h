@@ -30,9 +30,25 @@
 #define ECHO_MTU		5120
 #define BULK_MTU		(ISSEI_SECTION - ISSEI_HEADER)
 
-#define LINK_UP_MS		5000	/* bring-up: two steps at their limit, and a reserve */
+/*
+ * How many times slower the kernel may be than one without debugging: the limits that tests
+ * set for something to happen grow by it, those of the driver do not.
+ */
+#ifndef SLOWNESS
+#define SLOWNESS		1
+#endif
+
+#define LINK_UP_MS		(5000 * SLOWNESS) /* two steps at their limit, and a reserve */
 #define HOLD_MS			600	/* see model_hold() */
-#define PROMPT_MS		1000	/* what must happen "at once", on a slow machine */
+#define PROMPT_MS		(1000 * SLOWNESS) /* what must happen "at once", on a slow machine */
+
+#ifdef TEST_HARNESS_MAIN
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	(30 * SLOWNESS)
+#undef TEST_F_TIMEOUT
+#define TEST_F_TIMEOUT(fixture, test, seconds) \
+	__TEST_F_IMPL(fixture, test, -1, (seconds) * SLOWNESS)
+#endif
 
 /* The firmware clients of the device model; a real engine has at least SPDM. */
 typedef uint8_t issei_uuid[ISSEI_IOCTL_UUID_LEN];
