@@ -4,7 +4,9 @@
 
 /// A message that begins with one of these is a splat.
 const BEGINNINGS: &[&str] = &[
+    "BUG ",
     "BUG: ",
+    "[ BUG: ",
     "WARNING: ",
     "Oops: ",
     "Oops:",
@@ -16,6 +18,8 @@ const BEGINNINGS: &[&str] = &[
     "INFO: rcu",
     "INFO: NMI handler",
     "INFO: suspicious",
+    "INFO: lockdep is turned off",
+    "turning off the locking correctness validator",
     "general protection fault",
     "unregister_netdevice: waiting",
     "watchdog: BUG",
@@ -27,6 +31,7 @@ const BEGINNINGS: &[&str] = &[
     "list_add corruption",
     "list_del corruption",
     "DMA-API: ",
+    "ODEBUG: ",
     "Bad page",
     "double fault",
     "rust_kernel: panicked at",
@@ -55,11 +60,12 @@ const ANYWHERE: &[&str] = &[
     "-----[ cut here ]-----",
 ];
 
-/// Messages that only look like splats: kmemleak's greetings and what the kernel says of the processor.
+/// Messages that only look like splats: greetings at boot.
 const HARMLESS: &[&str] = &[
-    "kmemleak: Kernel memory leak detector",
+    "kmemleak: Kernel memory leak detector initialized",
     "kmemleak: Automatic memory scanning",
-    "kmemleak: Cannot",
+    "DMA-API: preallocated",
+    "DMA-API: debugging enabled by kernel config",
 ];
 
 /// How many lines after a splat are shown with it.
@@ -166,6 +172,15 @@ mod tests {
             "[    3.141592] irq 24: nobody cared (try booting with the \"irqpoll\" option)",
             "[    3.141592] refcount_t: underflow; use-after-free.",
             "[    3.141592] kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)",
+            "[    3.141592] kmemleak: Kernel memory leak detector disabled",
+            "[    3.141592] kmemleak: Cannot allocate a kmemleak_object structure",
+            "[    3.141592] [ BUG: Invalid wait context ]",
+            "[    3.141592] BUG kmalloc-64 (Not tainted): Redzone overwritten",
+            "[    3.141592] INFO: lockdep is turned off.",
+            "[    3.141592] turning off the locking correctness validator.",
+            "[    3.141592] ODEBUG: Out of memory. ODEBUG disabled",
+            "[    3.141592] DMA-API: debugging out of memory - disabling",
+            "[    3.141592] DMA-API: issei_rust 0000:00:03.0: device driver frees DMA memory with wrong function",
             "[    3.141592] rust_kernel: panicked at /drivers/misc/x.rs:3:5:",
         ] {
             assert!(is_splat(line), "{line}");
@@ -179,6 +194,8 @@ mod tests {
             "[    0.100000] Spectre V2 : WARNING: Unprivileged eBPF is enabled with eIBRS on",
             "[    0.100000] debug: unmapping init memory",
             "[    0.200000] kmemleak: Kernel memory leak detector initialized (mem pool available: 15000)",
+            "[    0.200000] DMA-API: preallocated 65536 debug entries",
+            "[    0.200000] DMA-API: debugging enabled by kernel config",
             "[    2.536843] issei_rust: loading out-of-tree module taints kernel.",
             "[    2.537100] issei_rust: module verification failed: signature and/or required key missing",
             "[    2.600000] issei_rust 0000:00:03.0: link up, firmware 1.2.3.4",
