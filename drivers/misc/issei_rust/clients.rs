@@ -26,6 +26,7 @@ use crate::{
 mod connection;
 mod gate;
 mod queue;
+mod tests;
 
 pub(crate) use self::connection::{
     Buffer,

@@ -43,6 +43,7 @@ use crate::{
     stats::Statistics, //
 };
 
+mod tests;
 mod transfer;
 
 use self::transfer::Found;

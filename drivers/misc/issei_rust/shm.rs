@@ -48,6 +48,8 @@ use crate::ham::{
     }, //
 };
 
+mod tests;
+
 /// Bytes of each of the two message sections.
 pub(crate) const SECTION_SIZE: usize = 64 * 1024;
 

@@ -6,6 +6,8 @@ use kernel::prelude::*;
 
 use crate::ham::wire::Header;
 
+mod tests;
+
 /// How many message headers are remembered.
 const TRACE_LENGTH: usize = 64;
 

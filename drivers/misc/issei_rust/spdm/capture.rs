@@ -26,6 +26,8 @@ use crate::kapi::{
     debugfs::Output, //
 };
 
+mod tests;
+
 /// How many bytes of the file are kept.
 const CAPACITY: usize = 256 << 10;
 

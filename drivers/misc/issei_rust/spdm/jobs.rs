@@ -13,6 +13,8 @@ use kernel::{
     sync::Arc, //
 };
 
+mod tests;
+
 /// How many may wait.
 const JOBS: usize = 16;
 

@@ -5,6 +5,8 @@
 use core::fmt;
 use kernel::prelude::*;
 
+mod tests;
+
 /// Longest sentence, in bytes.
 const LONGEST: usize = 111;
 

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How many may wait.
+
+use kernel::macros::kunit_tests;
+
+#[kunit_tests(issei_spdm_jobs)]
+mod tests {
+    use super::super::*;
+
+    const NONCE: [u8; NONCE_SIZE] = [0x5a; NONCE_SIZE];
+
+    fn failed() -> Result<Arc<Evidence>, Failure> {
+        Err(Failure {
+            errno: ETIMEDOUT,
+            sentence: Sentence::EMPTY,
+        })
+    }
+
+    #[test]
+    fn all_places() -> Result {
+        let mut jobs = Jobs::new()?;
+        for number in 0..JOBS as u64 {
+            assert_eq!(jobs.add(&NONCE, None)?, number);
+        }
+        assert_eq!(jobs.add(&NONCE, None).err(), Some(EBUSY));
+        jobs.forget(5);
+        assert_eq!(jobs.add(&NONCE, Some(7))?, JOBS as u64);
+        assert_eq!(jobs.add(&NONCE, None).err(), Some(EBUSY));
+        for number in (0..=JOBS as u64).filter(|number| *number != 5) {
+            assert_eq!(jobs.begin().map(|order| order.number), Some(number));
+        }
+        assert!(jobs.begin().is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn numbers_wrap() -> Result {
+        let mut jobs = Jobs::new()?;
+        jobs.next = u64::MAX;
+        assert_eq!(jobs.add(&NONCE, None)?, u64::MAX);
+        assert_eq!(jobs.add(&NONCE, None)?, 0);
+        Ok(())
+    }
+
+    #[test]
+    fn nobody_waits_any_more() -> Result {
+        let mut jobs = Jobs::new()?;
+        let number = jobs.add(&NONCE, None)?;
+        assert!(jobs.take(number).is_none());
+        assert!(jobs.finish(number, failed()).is_none());
+        let result = jobs.take(number);
+        assert!(matches!(result, Some(Err(Failure { errno, .. })) if errno == ETIMEDOUT));
+        assert!(jobs.take(number).is_none());
+        // It comes back, to be freed.
+        assert!(jobs.finish(number, failed()).is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn closed() -> Result {
+        let mut jobs = Jobs::new()?;
+        let number = jobs.add(&NONCE, None)?;
+        jobs.close(Some(ENODEV));
+        assert_eq!(jobs.add(&NONCE, None).err(), Some(ENODEV));
+        assert!(jobs.finish(number, failed()).is_none());
+        let result = jobs.take(number);
+        assert!(matches!(result, Some(Err(Failure { errno, .. })) if errno == ENODEV));
+        jobs.close(None);
+        assert!(jobs.add(&NONCE, None).is_ok());
+        Ok(())
+    }
+}
