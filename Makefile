@@ -7,6 +7,9 @@ VM = cargo run $(if $(wildcard build/target/debug/vm),--quiet) --package vm --
 help:
 	@echo 'make demo       sets up the environment, boots a stock kernel with an emulated engine, shows the driver at work'
 	@echo 'make check      runs all tests; the last line counts them'
+	@echo 'make check-debug'
+	@echo '                runs kselftests and KUnit suites on a kernel with KASAN, lockdep and the like (built once),'
+	@echo '                and says which lines of the driver have run'
 	@echo 'make bench      measures the driver beside Intel'"'"'s C driver and mei_me: a table, and build/bench.json'
 	@echo 'make modules    builds the module for the stock kernel: build/issei_rust.ko'
 	@echo '                KERNEL=DIR: for the kernel of that tree instead (prepared with make modules_prepare)'
@@ -26,6 +29,9 @@ demo:
 
 check:
 	@$(VM) check
+
+check-debug:
+	@$(VM) check --debug
 
 # The device model shall not be slower than it must.
 bench:
@@ -56,4 +62,4 @@ overlay:
 	@$(if $(KERNEL),,$(error KERNEL=DIR is missing: the Linux source tree to lay the driver over))
 	@scripts/overlay.sh $(if $(DRY_RUN),--dry-run,$(if $(UNDO),--undo)) '$(KERNEL)'
 
-.PHONY: help demo check bench modules shell fuzz soak trust deny overlay
+.PHONY: help demo check check-debug bench modules shell fuzz soak trust deny overlay

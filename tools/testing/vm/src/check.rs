@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{bail, Context, Result};
 
 use crate::bench;
+use crate::debug;
 use crate::env::Env;
 use crate::fuzz;
 use crate::host::{cargo, while_building};
@@ -128,6 +129,20 @@ const SUITES: &[Suite] = &[
     },
 ];
 
+/// The suites on the debug kernel.
+const DEBUG_SUITES: &[Suite] = &[
+    Suite {
+        name: "kunit",
+        about: "the driver's KUnit suites",
+        run: |check| debug::suites::kunit(&check.env, &check.logs),
+    },
+    Suite {
+        name: "kselftests",
+        about: "kselftests on the driver, then what the kernel has found",
+        run: |check| debug::suites::kselftests(&check.env, &check.logs),
+    },
+];
+
 /// What the suites have in common.
 struct Check {
     env: Env,
@@ -136,19 +151,25 @@ struct Check {
 
 /// The names of all suites with a word on each, for the help.
 pub(crate) fn list() -> String {
-    SUITES
-        .iter()
-        .map(|suite| format!("  {:<14}{}\n", suite.name, suite.about))
-        .collect()
+    let list = |suites: &[Suite]| -> String {
+        let line = |suite: &Suite| format!("  {:<14}{}\n", suite.name, suite.about);
+        suites.iter().map(line).collect()
+    };
+    format!(
+        "Suites:\n{}With --debug:\n{}",
+        list(SUITES),
+        list(DEBUG_SUITES)
+    )
 }
 
 /// Runs the suites `chosen`, or all, and returns the sum.
-pub(crate) fn check(chosen: &[String]) -> Result<Results> {
+pub(crate) fn check(debug: bool, chosen: &[String]) -> Result<Results> {
+    let suites = if debug { DEBUG_SUITES } else { SUITES };
     if let Some(unknown) = chosen
         .iter()
-        .find(|name| !SUITES.iter().any(|suite| suite.name == **name))
+        .find(|name| !suites.iter().any(|suite| suite.name == **name))
     {
-        bail!("there is no suite {unknown}; the suites are\n{}", list());
+        bail!("there is no suite {unknown}; there are\n{}", list());
     }
     let env = match while_building("heci-model", || Env::get(false)) {
         Ok(env) => env,
@@ -158,12 +179,18 @@ pub(crate) fn check(chosen: &[String]) -> Result<Results> {
         }
     };
     let check = Check {
-        logs: env.build().join("check"),
+        logs: env
+            .build()
+            .join(if debug { "check-debug" } else { "check" }),
         env,
     };
+    // The lines that have run are those of this time.
+    if debug && check.logs.exists() {
+        fs::remove_dir_all(&check.logs)?;
+    }
     fs::create_dir_all(&check.logs)?;
     let mut sum = Results::default();
-    for suite in SUITES {
+    for suite in suites {
         if !chosen.is_empty() && !chosen.iter().any(|name| name == suite.name) {
             continue;
         }
@@ -176,6 +203,15 @@ pub(crate) fn check(chosen: &[String]) -> Result<Results> {
             say(&format!("  FAILED {}: {failure}", suite.name));
         }
         sum += results;
+    }
+    if debug {
+        match debug::coverage::report(&check.env, &check.logs) {
+            Ok(table) => print!("{table}"),
+            Err(error) => {
+                say(&format!("  FAILED coverage: {error:#}"));
+                sum += Results::fail("coverage");
+            }
+        }
     }
     Ok(sum)
 }

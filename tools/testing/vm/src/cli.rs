@@ -39,6 +39,9 @@ pub(crate) enum Sub {
     /// Run all tests; the last line counts them
     #[command(after_help = check::list())]
     Check {
+        /// On the debug kernel
+        #[arg(long)]
+        debug: bool,
         /// Only these suites
         #[arg(value_name = "SUITE")]
         suites: Vec<String>,

@@ -23,6 +23,8 @@ pub(crate) struct Env {
     pub checkout: PathBuf,
     pub tools: Tools,
     pub kernel: Kernel,
+    /// The package with the kernel's source.
+    pub source: PathBuf,
 }
 
 /// Which parts of the cache make up the environment of one recipe.
@@ -31,6 +33,7 @@ struct Manifest {
     rootfs: String,
     kernel: String,
     release: String,
+    source: String,
 }
 
 impl Env {
@@ -70,6 +73,7 @@ impl Env {
             checkout: checkout()?,
             tools: tools.with_tree(kernel.tree()),
             kernel,
+            source: cache.path("apt/archives").join(&manifest.source),
         })
     }
 
@@ -145,6 +149,7 @@ fn set_up(cache: &Cache, lock: &cache::Lock) -> Result<Manifest> {
         rootfs,
         kernel: part,
         release,
+        source: kernel.source.file_name(),
     })
 }
 

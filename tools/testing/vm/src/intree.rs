@@ -18,7 +18,7 @@ use crate::symbols;
 use crate::tap::Results;
 use crate::tools::{Tools, TREE};
 
-const OPTION: &str = "CONFIG_INTEL_SSEI_RUST";
+const OPTION: &str = module::DRIVER_OPTION;
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Builds the driver in tree; the tests are the configuration, the module and the undoing.

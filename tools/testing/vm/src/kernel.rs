@@ -49,7 +49,7 @@ const PREPARE_LIMIT: Duration = Duration::from_secs(1800);
 /// The packages of one kernel release, all built from the same source.
 pub(crate) struct Packages {
     pub release: String,
-    source: Package,
+    pub source: Package,
     headers: Package,
     others: Vec<Package>,
 }
@@ -127,13 +127,24 @@ fn is_stock(release: &str) -> bool {
 #[derive(Clone, Debug)]
 pub(crate) struct Kernel {
     pub release: String,
+    /// How many times slower than the stock kernel it may be.
+    pub slowness: u32,
     dir: PathBuf,
 }
 
 impl Kernel {
     /// The kernel that [`build`] has put into `dir`.
     pub(crate) fn at(dir: PathBuf, release: String) -> Self {
-        Self { release, dir }
+        Self {
+            release,
+            slowness: 1,
+            dir,
+        }
+    }
+
+    /// The same, but so many times slower than the stock kernel.
+    pub(crate) fn slower(self, slowness: u32) -> Self {
+        Self { slowness, ..self }
     }
 
     /// The boot image.
@@ -174,6 +185,7 @@ pub(crate) fn build(apt: &Apt, packages: &Packages, tools: &Tools, dir: &Path) -
         &step,
         &apt.deb(&packages.source),
         &tree,
+        EXCLUDED,
         &dir.join("source.log"),
     )?;
     let headers = headers
@@ -228,7 +240,15 @@ pub(crate) fn make(tools: &Tools, target: &str) -> Command {
     make
 }
 
-fn unpack_source(tools: &Tools, step: &Step, deb: &Path, tree: &Path, log: &Path) -> Result<()> {
+/// Unpacks the source without what matches `excluded`.
+pub(crate) fn unpack_source(
+    tools: &Tools,
+    step: &Step,
+    deb: &Path,
+    tree: &Path,
+    excluded: &[&str],
+    log: &Path,
+) -> Result<()> {
     fs::create_dir(tree)?;
     let script = format!(
         "dpkg-deb --fsys-tarfile \"$1\" | tar -xO './usr/src/linux-source-{SERIES}.tar.xz' | xz -dc -T0 | \
@@ -239,7 +259,7 @@ fn unpack_source(tools: &Tools, step: &Step, deb: &Path, tree: &Path, log: &Path
         .args(["-o", "pipefail", "-c", &script, "unpack"])
         .args([deb, tree])
         .args(
-            EXCLUDED
+            excluded
                 .iter()
                 .map(|pattern| format!("--exclude={pattern}")),
         );

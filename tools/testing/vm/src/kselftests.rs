@@ -36,12 +36,41 @@ const PROGRAM_LIMIT: u64 = 45;
 
 /// Runs the kselftests on the driver of this checkout.
 pub(crate) fn rust_driver(env: &Env, logs: &Path) -> Result<Results> {
-    run_all(env, logs, "issei_rust")
+    stock_kernel(env, logs, "issei_rust")
 }
 
 /// Runs them on Intel's driver.
 pub(crate) fn c_driver(env: &Env, logs: &Path) -> Result<Results> {
-    run_all(env, logs, "issei-heci")
+    stock_kernel(env, logs, "issei-heci")
+}
+
+fn stock_kernel(env: &Env, logs: &Path, driver: &str) -> Result<Results> {
+    // Both drivers are there, so that a test can try one while the other is loaded.
+    let mut modules = vec![module::driver(&Target::stock(env)?)?];
+    modules.extend(build_c_driver(env)?);
+    let guests = Guests {
+        env,
+        modules,
+        driver,
+        preload: &[],
+        files: Vec::new(),
+        last: None,
+    };
+    run_all(env, logs, &guests)
+}
+
+/// What all guests have in common.
+pub(crate) struct Guests<'a> {
+    /// The environment whose kernel runs in them.
+    pub env: &'a Env,
+    pub modules: Vec<PathBuf>,
+    pub driver: &'a str,
+    /// Modules that are loaded before the driver.
+    pub preload: &'a [&'a str],
+    /// More files for them.
+    pub files: Vec<(PathBuf, String)>,
+    /// A program among these files that runs after the others in each guest.
+    pub last: Option<&'a str>,
 }
 
 /// Programs and the options of their guest.
@@ -52,16 +81,16 @@ struct Machine {
     options: Vec<String>,
 }
 
-fn run_all(env: &Env, logs: &Path, driver: &str) -> Result<Results> {
-    // Both drivers are there, so that a test can try one while the other is loaded.
-    let mut modules = vec![module::driver(&Target::stock(env)?)?];
-    modules.extend(build_c_driver(env)?);
-    let installed = build(env, logs, SOURCE)?;
+/// Builds the programs with the tools and headers of `env`, and runs them in guests.
+pub(crate) fn run_all(env: &Env, logs: &Path, guests: &Guests<'_>) -> Result<Results> {
+    let driver = guests.driver;
+    let slowness = guests.env.kernel.slowness;
+    let installed = build_for(env, logs, SOURCE, slowness)?;
     let programs = executables(&installed)?;
     ensure!(!programs.is_empty(), "{SOURCE} has no test programs");
     let all = driver == "issei_rust";
     let read = |file: &str| fs::read_to_string(env.checkout.join(SOURCE).join(file));
-    let limit = program_limit(&read("settings").unwrap_or_default());
+    let limit = program_limit(&read("settings").unwrap_or_default()) * u64::from(slowness);
 
     let mut results = Results::default();
     for mut machine in machines(&programs, &read("machines").unwrap_or_default())? {
@@ -71,24 +100,27 @@ fn run_all(env: &Env, logs: &Path, driver: &str) -> Result<Results> {
         if machine.programs.is_empty() {
             continue;
         }
+        machine.programs.extend(guests.last.map(str::to_owned));
         let step = Step::begin(format!("{driver}, guest {}", machine.name));
         let count = u64::try_from(machine.programs.len())?;
-        let mut command = vec!["/root/run".to_owned(), driver.to_owned(), limit.to_string()];
+        let loaded = [guests.preload, &[driver]].concat().join(" ");
+        let mut command = vec!["/root/run".to_owned(), loaded, limit.to_string()];
         command.extend(machine.programs.iter().cloned());
         let mut files = vec![(env.checkout.join(SCRIPT), "/root/run".to_owned())];
         files.push((installed.clone(), "/root/kselftests".to_owned()));
+        files.extend(guests.files.iter().cloned());
         let request = Request {
-            modules: modules.clone(),
+            modules: guests.modules.clone(),
             timeout: Duration::from_secs(limit * count + 30),
             out: logs.join(format!("{driver}-{}", machine.name)),
             command,
-            ..GuestArgs::parse_options(&machine.options)?.request(env)
+            ..GuestArgs::parse_options(&machine.options)?.request(guests.env)
         };
         let request = Request {
             files: [request.files.clone(), files].concat(),
             ..request
         };
-        let these = run_machine(env, &request, &machine.programs, &step)?;
+        let these = run_machine(guests.env, &request, &machine.programs, &step)?;
         step.done(&these.to_string());
         results += these;
     }
@@ -142,8 +174,16 @@ pub(crate) fn build_c_driver(env: &Env) -> Result<Vec<PathBuf>> {
 
 /// Builds the programs in `source` as the kernel's selftests are built, statically, and installs them in a directory.
 pub(crate) fn build(env: &Env, logs: &Path, source: &str) -> Result<PathBuf> {
+    build_for(env, logs, source, 1)
+}
+
+/// The same for a kernel that may be so many times slower than the stock one.
+fn build_for(env: &Env, logs: &Path, source: &str, slowness: u32) -> Result<PathBuf> {
     let step = Step::begin(format!("build the programs of {source}"));
-    let build = env.build().join("kselftests").join(source);
+    let build = env
+        .build()
+        .join(format!("kselftests-{slowness}"))
+        .join(source);
     let (objects, installed) = (build.join("objects"), build.join("installed"));
     if installed.exists() {
         fs::remove_dir_all(&installed)?;
@@ -158,6 +198,7 @@ pub(crate) fn build(env: &Env, logs: &Path, source: &str) -> Result<PathBuf> {
             "KHDR_INCLUDES=-isystem {TREE}/usr/include -isystem {}",
             env.checkout.join("include/uapi").display()
         ))
+        .arg(format!("CPPFLAGS=-DSLOWNESS={slowness}"))
         .arg(format!("OUTPUT={}", objects.display()))
         .arg(format!("INSTALL_PATH={}", installed.display()))
         .args(["LDFLAGS=-static", "all", "install"]);

@@ -8,6 +8,7 @@ mod cache;
 mod channel;
 mod check;
 mod cli;
+mod debug;
 mod demo;
 mod env;
 mod fuzz;
@@ -85,8 +86,8 @@ fn dispatch(command: Sub) -> Result<ExitCode> {
             let (end, out) = demo::demo()?;
             Ok(report(&end, &out))
         }
-        Sub::Check { suites } => {
-            let results = check::check(&suites)?;
+        Sub::Check { debug, suites } => {
+            let results = check::check(debug, &suites)?;
             Ok(sum_up(&results))
         }
         Sub::Bench { options } => {

@@ -20,6 +20,7 @@ use crate::tools::Tools;
 
 /// Where the driver's source lies, and how it is switched on.
 pub(crate) const DRIVER: &str = "drivers/misc/issei_rust";
+pub(crate) const DRIVER_OPTION: &str = "CONFIG_INTEL_SSEI_RUST";
 pub(crate) const DRIVER_CONFIG: &[&str] = &["CONFIG_INTEL_SSEI_RUST=m"];
 
 const BUILD_LIMIT: Duration = Duration::from_secs(600);

@@ -236,7 +236,8 @@ fn attempt(env: &Env, request: &Request, sink: Box<dyn Write + Send>) -> Result<
         Running::start(command.stdin(Stdio::null()).stdout(Stdio::null()), "QEMU")?
     };
 
-    let end = follow(request, &mut qemu, &events, &log)?;
+    let boot_limit = BOOT_LIMIT * env.kernel.slowness;
+    let end = follow(request, boot_limit, &mut qemu, &events, &log)?;
     drop(qemu);
     for stream in streams {
         stream.finish()?;
@@ -285,13 +286,14 @@ impl Logs {
 /// Follows a run from QEMU's start to its end.
 fn follow(
     request: &Request,
+    boot_limit: Duration,
     qemu: &mut Running,
     events: &mpsc::Receiver<Event>,
     log: &Logs,
 ) -> Result<End> {
     let mut step = "boot the guest";
-    let mut deadline = Some(Instant::now() + BOOT_LIMIT);
-    let mut limit = BOOT_LIMIT;
+    let mut deadline = Some(Instant::now() + boot_limit);
+    let mut limit = boot_limit;
     let (mut answer, mut status) = (None, None);
     let mut waiting = if request.interactive { 1 } else { 2 };
     let mut ended = false;

@@ -22,6 +22,7 @@ pub(crate) struct Tools {
     mount_point: PathBuf,
     tree: PathBuf,
     scratch: PathBuf,
+    llvm: bool,
 }
 
 /// Where the tools see the kernel tree of [`Tools::with_tree`].
@@ -35,6 +36,7 @@ impl Tools {
             mount_point,
             tree: PathBuf::new(),
             scratch: PathBuf::new(),
+            llvm: false,
         }
     }
 
@@ -56,6 +58,14 @@ impl Tools {
     pub(crate) fn with_scratch(&self, scratch: PathBuf) -> Self {
         Self {
             scratch,
+            ..self.clone()
+        }
+    }
+
+    /// The same tools, but kbuild takes those of LLVM.
+    pub(crate) fn with_llvm(&self) -> Self {
+        Self {
+            llvm: true,
             ..self.clone()
         }
     }
@@ -82,6 +92,9 @@ impl Tools {
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LC_ALL", "C.UTF-8")
             .env("HOME", "/nonexistent");
+        if self.llvm {
+            command.env("LLVM", "1");
+        }
         if let Some(terminal) = std::env::var_os("TERM") {
             command.env("TERM", terminal);
         }

@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Which lines of the driver have run in guests.
+//!
+//! The driver is built with the compiler's counters. In the guest, a module notes which of them are not zero whenever the driver is
+//! unloaded, and the last program prints that. Here they become a profile as LLVM's own run time writes it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{ensure, Context, Result};
+use elf::endian::AnyEndian;
+use elf::ElfBytes;
+use serde_json::Value;
+
+use crate::cache;
+use crate::env::Env;
+use crate::module::{self, Target};
+use crate::process;
+use crate::progress::Step;
+
+const SOURCE: &str = "tools/testing/vm/guest/coverage";
+
+const COUNTERS: &str = "__llvm_prf_cnts";
+const RECORDS: &str = "__llvm_prf_data";
+const NAMES: &str = "__llvm_prf_names";
+
+/// For the linker: sections of many functions become one; where the counters lie, for `issei_coverage`.
+const SCRIPT: &str = "SECTIONS {\n\
+                      __llvm_prf_cnts 0 : { issei_counters_begin = .; *(__llvm_prf_cnts) issei_counters_end = .; }\n\
+                      __llvm_prf_data 0 : { *(__llvm_prf_data) }\n\
+                      }\n";
+
+/// What begins the line of a guest's output that has the digits.
+const MARK: &str = "# coverage ";
+
+/// The format of LLVM 19, `llvm/ProfileData/InstrProfData.inc`.
+const MAGIC: u64 = 0xff6c_7072_6f66_7281;
+const VERSION: u64 = 10;
+const RECORD_SIZE: usize = 64;
+/// Where in a record it says where its counters are, from the record.
+const RECORD_COUNTERS: usize = 16;
+const LAST_VALUE_KIND: u64 = 2;
+
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// The arguments of make for a module with counters; `directory` takes a file for the linker.
+pub(super) fn arguments(directory: &Path) -> Result<Vec<String>> {
+    // Its name is all of it that make compares.
+    let script = directory.join(format!("coverage-{}.lds", cache::key([SCRIPT])));
+    fs::write(&script, SCRIPT).with_context(|| format!("could not write {}", script.display()))?;
+    Ok(vec![
+        "RUSTFLAGS_issei_main.o=-Cinstrument-coverage -Zno-profiler-runtime".to_owned(),
+        "CFLAGS_kapi.o=-fprofile-instr-generate -fcoverage-mapping".to_owned(),
+        format!(
+            "LDFLAGS_MODULE=--force-group-allocation -T {}",
+            script.display()
+        ),
+    ])
+}
+
+/// The counters of a module and whose they are.
+struct Profile {
+    count: usize,
+    records: Vec<u8>,
+    names: Vec<u8>,
+}
+
+impl Profile {
+    fn of(module: &Path) -> Result<Self> {
+        let object =
+            fs::read(module).with_context(|| format!("could not read {}", module.display()))?;
+        let file = ElfBytes::<AnyEndian>::minimal_parse(&object).context("not an ELF file")?;
+        let section = |name: &str| -> Result<Vec<u8>> {
+            let header = file
+                .section_header_by_name(name)?
+                .with_context(|| format!("{} has no section {name}", module.display()))?;
+            Ok(file.section_data(&header)?.0.to_vec())
+        };
+        let mut records = section(RECORDS)?;
+        let count = section(COUNTERS)?.len() / 8;
+        ensure!(
+            records.len() % RECORD_SIZE == 0,
+            "the compiler's records of functions are not those of LLVM 19"
+        );
+        // Where the counters of a record are is known when the module is loaded. Here, both sections begin at 0.
+        let header = file
+            .section_header_by_name(&format!(".rela{RECORDS}"))?
+            .context("the records of functions name no counters")?;
+        for relocation in file.section_data_as_relas(&header)? {
+            let at = usize::try_from(relocation.r_offset)?;
+            if at % RECORD_SIZE != RECORD_COUNTERS {
+                continue;
+            }
+            // Relative to the place itself.
+            let value = relocation.r_addend - i64::try_from(at)?;
+            records
+                .get_mut(at..at + 8)
+                .context("a relocation beyond its section")?
+                .copy_from_slice(&value.to_le_bytes());
+        }
+        Ok(Self {
+            count,
+            records,
+            names: section(NAMES)?,
+        })
+    }
+
+    /// The file that LLVM's run time would have written.
+    fn raw(&self, digits: &[u8]) -> Vec<u8> {
+        let length = |bytes: &[u8]| bytes.len() as u64;
+        let header = [
+            MAGIC,
+            VERSION,
+            0,
+            length(&self.records) / RECORD_SIZE as u64,
+            0,
+            self.count as u64,
+            0,
+            0,
+            0,
+            length(&self.names),
+            0,
+            0,
+            0,
+            0,
+            0,
+            LAST_VALUE_KIND,
+        ];
+        let mut raw: Vec<u8> = header.iter().flat_map(|word| word.to_le_bytes()).collect();
+        raw.extend(&self.records);
+        raw.extend(
+            digits
+                .iter()
+                .flat_map(|digit| u64::from(*digit == b'1').to_le_bytes()),
+        );
+        raw.extend(&self.names);
+        raw.resize(raw.len().next_multiple_of(8), 0);
+        raw
+    }
+}
+
+/// Builds the module that notes in a guest what has run.
+pub(super) fn module(debug: &Env) -> Result<Vec<PathBuf>> {
+    let what = module::Build {
+        source: &debug.checkout.join(SOURCE),
+        output: &debug
+            .build()
+            .join("modules/issei_coverage")
+            .join(&debug.kernel.release),
+        arguments: &[],
+    };
+    module::build(&Target::stock(debug)?, &what)
+}
+
+/// The digits that guests have printed, those of all guests in one.
+fn merge(outputs: impl IntoIterator<Item = String>, count: usize) -> Result<Vec<u8>> {
+    let mut sum = vec![b'0'; count];
+    let mut guests = 0;
+    for output in outputs {
+        for digits in output.lines().filter_map(|line| line.strip_prefix(MARK)) {
+            ensure!(
+                digits.len() == count,
+                "a guest has {} counters, the driver {count}",
+                digits.len()
+            );
+            guests += 1;
+            for (sum, digit) in sum.iter_mut().zip(digits.bytes()) {
+                *sum = (*sum).max(digit);
+            }
+        }
+    }
+    ensure!(guests > 0, "no guest has printed its counters");
+    Ok(sum)
+}
+
+/// The table of the lines that have run in the guests whose logs are below `logs`. It is written to `build/coverage.txt`, and
+/// line by line to `build/coverage.lcov`.
+pub(crate) fn report(env: &Env, logs: &Path) -> Result<String> {
+    let debug = super::environment(env)?;
+    let module = super::module_path(&debug);
+    let step = Step::begin("sum up the lines that have run");
+    let profile = Profile::of(&module)?;
+    let outputs = walkdir::WalkDir::new(logs)
+        .into_iter()
+        .filter_map(|entry| Some(entry.ok()?.into_path()))
+        .filter(|path| path.ends_with("output.log"))
+        .map(|path| Ok(String::from_utf8_lossy(&fs::read(&path)?).into_owned()))
+        .collect::<Result<Vec<String>>>()?;
+    let digits = merge(outputs, profile.count)?;
+
+    let path = |name: &str| env.build().join("debug").join(name);
+    let (raw, merged) = (path("coverage.profraw"), path("coverage.profdata"));
+    fs::write(&raw, profile.raw(&digits))?;
+    let mut tool = debug.tools.command("llvm-profdata");
+    tool.arg("merge").arg("-o").args([&merged, &raw]);
+    process::run(&mut tool, &step, LIMIT, &path("coverage.log"))?;
+    let export = |options: &[&str]| {
+        let mut tool = debug.tools.command("llvm-cov");
+        tool.arg("export").args(options).arg("-instr-profile");
+        process::capture(tool.args([&merged, &module]), "llvm-cov export")
+    };
+    let lines = env.build().join("coverage.lcov");
+    fs::write(&lines, export(&["-format=lcov"])?)?;
+    let summary: Value = serde_json::from_str(&export(&["-summary-only"])?)?;
+    let table = table(&files(&summary)?);
+    fs::write(env.build().join("coverage.txt"), &table)?;
+    step.done(&format!("{} tells of each line", lines.display()));
+    Ok(table)
+}
+
+/// A file, how many lines of it have code, and how many of them have run.
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    file: PathBuf,
+    lines: u64,
+    covered: u64,
+}
+
+/// The files of ours in what `llvm-cov export` says, but not those of tests.
+fn files(summary: &Value) -> Result<Vec<Row>> {
+    let files = summary
+        .pointer("/data/0/files")
+        .and_then(Value::as_array)
+        .context("llvm-cov names no files")?;
+    let mut rows = Vec::new();
+    for file in files {
+        let name = file.pointer("/filename").and_then(Value::as_str);
+        let number = |what: &str| {
+            file.pointer(&format!("/summary/lines/{what}"))
+                .and_then(Value::as_u64)
+        };
+        let (Some(name), Some(lines), Some(covered)) = (name, number("count"), number("covered"))
+        else {
+            anyhow::bail!("llvm-cov says of a file: {file}")
+        };
+        let file = ours(Path::new(name));
+        if let Some(file) = file.filter(|file| !file.ends_with("tests.rs")) {
+            rows.push(Row {
+                file,
+                lines,
+                covered,
+            });
+        }
+    }
+    rows.sort_by(|a, b| a.file.cmp(&b.file));
+    ensure!(!rows.is_empty(), "llvm-cov names no file of the driver");
+    Ok(rows)
+}
+
+/// The place in the checkout, if it is a file of the driver.
+fn ours(path: &Path) -> Option<PathBuf> {
+    let mut plain = PathBuf::new();
+    for part in path.strip_prefix(crate::tools::TREE).unwrap_or(path) {
+        if part == ".." {
+            plain.pop();
+        } else if part != "." {
+            plain.push(part);
+        }
+    }
+    let places = [
+        "drivers/misc/issei_rust",
+        "rust/ham",
+        "rust/spdm",
+        "rust/kapi",
+    ];
+    places
+        .iter()
+        .any(|place| plain.starts_with(place))
+        .then_some(plain)
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut text = String::from("   lines      ran\n");
+    let total = Row {
+        file: PathBuf::from("in all"),
+        lines: rows.iter().map(|row| row.lines).sum(),
+        covered: rows.iter().map(|row| row.covered).sum(),
+    };
+    for row in rows.iter().chain([&total]) {
+        let percent = 100.0 * row.covered as f64 / row.lines.max(1) as f64;
+        text += &format!("{:8} {percent:6.1} %  {}\n", row.lines, row.file.display());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_of_all_guests() {
+        let outputs = ["## end a 0\n# coverage 0100\n", "", "# coverage 0001\n"];
+        let merged = merge(outputs.map(str::to_owned), 4).unwrap();
+        assert_eq!(merged, b"0101");
+        assert!(merge(["# coverage 01\n".to_owned()], 4).is_err());
+        assert!(merge([String::new()], 4).is_err());
+    }
+
+    #[test]
+    fn files_of_the_driver() {
+        let file = |name: &str, covered: u64| serde_json::json!({"filename": name, "summary": {"lines": {"count": 10, "covered": covered}}});
+        let summary = serde_json::json!({"data": [{"files": [
+            file("drivers/misc/issei_rust/../../../rust/ham/wire.rs", 9),
+            file("/linux/drivers/misc/issei_rust/pci.rs", 5),
+            file("drivers/misc/issei_rust/clients/tests.rs", 10),
+            file("/linux/rust/kernel/str.rs", 1),
+        ]}]});
+        let rows = files(&summary).unwrap();
+        let names: Vec<_> = rows.iter().map(|row| row.file.to_str().unwrap()).collect();
+        assert_eq!(
+            names,
+            ["drivers/misc/issei_rust/pci.rs", "rust/ham/wire.rs"]
+        );
+        assert!(
+            table(&rows).ends_with("      20   70.0 %  in all\n"),
+            "{}",
+            table(&rows)
+        );
+    }
+
+    #[test]
+    fn a_profile_has_its_parts_in_order() {
+        let profile = Profile {
+            count: 2,
+            records: vec![7; RECORD_SIZE],
+            names: vec![9; 3],
+        };
+        let raw = profile.raw(b"01");
+        assert_eq!(raw.len(), 16 * 8 + RECORD_SIZE + 2 * 8 + 8);
+        assert_eq!(raw[..8], MAGIC.to_le_bytes());
+        assert_eq!(
+            raw[128 + RECORD_SIZE..][..16],
+            [[0; 8], 1_u64.to_le_bytes()].concat()
+        );
+        assert_eq!(raw[128 + RECORD_SIZE + 16..], [9, 9, 9, 0, 0, 0, 0, 0]);
+    }
+}
