@@ -10,12 +10,11 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{json, Map, Value};
 
-use crate::faults::Fault;
+use crate::faults::{Fault, On};
 use crate::fuzz;
 use crate::server::Shared;
 use crate::settings::Change;
 use crate::spdm::algorithms::Asym;
-use crate::spdm::Response;
 use crate::wire::Message;
 
 /// Longest line that is read, in bytes.
@@ -42,7 +41,7 @@ enum Command {
         #[serde(default = "one")]
         count: u64,
         value: Option<u64>,
-        on: Option<Response>,
+        on: Option<On>,
     },
     Faults {},
     ClearFaults {},

@@ -11,11 +11,11 @@ use serde_json::json;
 use crate::config::ConfigSpace;
 use crate::counters::Counters;
 use crate::csr::{Registers, D0I3_IS, IS};
-use crate::faults::{Fault, Faults};
+use crate::faults::{Fault, Faults, On};
 use crate::fuzz::Fuzz;
 use crate::memory::GuestMemory;
 use crate::settings::Settings;
-use crate::spdm::{Engine, Response};
+use crate::spdm::Engine;
 use crate::timeline::Timeline;
 use crate::trace::Trace;
 use crate::wire::Message;
@@ -149,9 +149,9 @@ impl Hw {
         self.fired(fault, value)
     }
 
-    /// An occurrence of `fault` at an SPDM response of this kind.
-    pub fn fault_on(&mut self, fault: Fault, response: Response) -> Option<u64> {
-        let value = self.faults.fires(fault, Some(response));
+    /// An occurrence of `fault` that belongs to `on`.
+    pub fn fault_on(&mut self, fault: Fault, on: impl Into<On>) -> Option<u64> {
+        let value = self.faults.fires(fault, Some(on.into()));
         let value = value.or_else(|| self.fuzz.fault(fault));
         self.fired(fault, value)
     }

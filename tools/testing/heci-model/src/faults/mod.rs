@@ -33,6 +33,8 @@ pub enum Hook {
     Ready,
     /// Each register read, or write of `H_CSR`.
     Mmio,
+    /// Each doorbell while the firmware is ready.
+    Doorbell,
     /// Each SPDM response, or each of one kind.
     Spdm,
     /// Each SPDM connection: its ALGORITHMS; the chains stay as they are until the next.
@@ -54,6 +56,32 @@ pub struct Info {
     pub value: Option<Argument>,
     /// What it does.
     pub description: &'static str,
+}
+
+/// What an occurrence belongs to, for faults that can be told on which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum On {
+    /// The firmware client with this id; 0 for bus messages.
+    Client(u16),
+    /// A kind of SPDM response.
+    Response(Response),
+}
+
+impl From<Response> for On {
+    fn from(response: Response) -> Self {
+        Self::Response(response)
+    }
+}
+
+impl On {
+    /// Whether the occurrences of this hook belong to one of these.
+    fn is_at(self, hook: Hook) -> bool {
+        match self {
+            Self::Client(_) => matches!(hook, Hook::Message | Hook::Publish | Hook::Consume),
+            Self::Response(_) => hook == Hook::Spdm,
+        }
+    }
 }
 
 /// The number that a fault takes.
@@ -108,6 +136,8 @@ faults! {
     StartWrongCommand "start-wrong-command" Start ("command" = 0x82) "the start response has another command"
     StartWrongVersion "start-wrong-version" Start ("version" = 2) "the start response names another protocol version"
     StartStatus "start-status" Start ("status" = 0xff) "the start response has a status that is not 0"
+    StartFlags "start-flags" Start ("flags" = 0xffff_ffff) "the start response has flags and a reserved field that are not 0"
+    StartTwice "start-twice" Start "the start response comes twice"
     StartNever "start-never" Start "no start response"
     ResetAtStart "reset-at-start" Start ("ms until ready" = 10) "the firmware resets itself instead of answering the start request"
 
@@ -124,6 +154,8 @@ faults! {
     ClientsZeroMtu "clients-zero-mtu" Clients "the second client has the MTU 0"
     ClientsGiantMtu "clients-giant-mtu" Clients ("MTU" = 0xffff_ffff) "the second client has an MTU that no section can carry"
     ClientsFlags "clients-flags" Clients ("flags" = 0xffff_ffff) "the second client has flags that nobody knows"
+    ClientsReserved "clients-reserved" Clients ("value" = 0xff) "the reserved fields of the clients response and of its rows are not 0"
+    ClientsTwice "clients-twice" Clients "the clients response comes twice"
     ClientsStatus "clients-status" Clients ("status" = 0xff) "the clients response has a status that is not 0"
     ClientsNever "clients-never" Clients "no clients response"
     ResetAtClients "reset-at-clients" Clients ("ms until ready" = 10) "the firmware resets itself instead of answering the clients request"
@@ -160,6 +192,8 @@ faults! {
     ReadyNever "ready-never" Ready "the firmware does not become ready after this reset"
     ReadyLate "ready-late" Ready ("ms" = 3000) "the firmware becomes ready late"
     ReadyReset "ready-reset" Ready ("ms until ready" = 10) "the firmware resets itself right after its ready interrupt"
+
+    DoorbellLost "doorbell-lost" Doorbell "the firmware does not look what there is to do"
 
     MmioAllOnes "mmio-all-ones" Mmio "the register reads as all ones"
     ResetStuck "reset-stuck" Mmio "H_CSR.RST cannot be cleared by this write"
@@ -298,8 +332,8 @@ pub struct Armed {
     count: u64,
     /// Its argument.
     value: u64,
-    /// The only kind of SPDM response that counts.
-    on: Option<Response>,
+    /// The only occurrences that count.
+    on: Option<On>,
     /// Occurrences since it was armed.
     seen: u64,
     /// How often it fired.
@@ -318,15 +352,15 @@ impl Faults {
     ///
     /// # Errors
     ///
-    /// A start of 0, a value for a fault that takes none, or a kind of response for a fault that
-    /// does not concern all of them.
+    /// A start of 0, a value for a fault that takes none, or occurrences that its hook does not
+    /// tell apart.
     pub fn arm(
         &mut self,
         fault: Fault,
         start: u64,
         count: u64,
         value: Option<u64>,
-        on: Option<Response>,
+        on: Option<On>,
     ) -> Result<(), String> {
         if start == 0 {
             return Err("start counts from 1".into());
@@ -335,8 +369,8 @@ impl Faults {
         if value.is_some() && info.value.is_none() {
             return Err(format!("{} takes no value", info.name));
         }
-        if on.is_some() && info.hook != Hook::Spdm {
-            return Err(format!("{} cannot be told on which response", info.name));
+        if on.is_some_and(|on| !on.is_at(info.hook)) {
+            return Err(format!("{} cannot be told on which", info.name));
         }
         self.armed.retain(|armed| armed.fault != fault);
         self.armed.push(Armed {
@@ -358,9 +392,9 @@ impl Faults {
         self.armed.clear();
     }
 
-    /// An occurrence of `fault`, at an SPDM response of this kind if it is one that all of them
-    /// have: its value if it fires now.
-    pub fn fires(&mut self, fault: Fault, at: Option<Response>) -> Option<u64> {
+    /// An occurrence of `fault`, and what it belongs to if its hook tells that: its value if it
+    /// fires now.
+    pub fn fires(&mut self, fault: Fault, at: Option<On>) -> Option<u64> {
         let armed = self.armed.iter_mut().find(|armed| armed.fault == fault)?;
         if armed.on.is_some() && armed.on != at {
             return None;
@@ -431,11 +465,28 @@ mod tests {
     #[test]
     fn a_fault_of_all_spdm_responses_can_be_told_on_which() {
         let mut faults = Faults::default();
-        let on = Some(Response::Digests);
+        let on = Some(On::Response(Response::Digests));
         assert!(faults.arm(Fault::SetupShort, 1, 1, None, on).is_err());
         faults.arm(Fault::SpdmBusy, 2, 1, None, on).unwrap();
         let kinds = [Response::Digests, Response::Version, Response::Digests];
-        let fired = kinds.map(|kind| faults.fires(Fault::SpdmBusy, Some(kind)).is_some());
+        let fired = kinds.map(|kind| {
+            let at = Some(On::Response(kind));
+            faults.fires(Fault::SpdmBusy, at).is_some()
+        });
         assert_eq!(fired, [false, false, true]);
+    }
+
+    #[test]
+    fn a_fault_of_messages_can_be_told_of_which_client() {
+        let mut faults = Faults::default();
+        let on = Some(On::Client(3));
+        assert!(faults.arm(Fault::SetupShort, 1, 1, None, on).is_err());
+        assert!(faults.arm(Fault::SpdmBusy, 1, 1, None, on).is_err());
+        faults.arm(Fault::MessageEmpty, 2, 1, None, on).unwrap();
+        let fired = [3, 2, 3, 3].map(|id| {
+            let at = Some(On::Client(id));
+            faults.fires(Fault::MessageEmpty, at).is_some()
+        });
+        assert_eq!(fired, [false, false, true, false]);
     }
 }

@@ -93,6 +93,11 @@ impl Firmware {
     /// Resets the firmware if `fault` fires.
     fn reset_by(&mut self, hw: &mut Hw, fault: Fault) -> bool {
         let down = hw.fault(fault);
+        self.reset_for(hw, down)
+    }
+
+    /// Resets the firmware if a fault has fired, for so many milliseconds.
+    fn reset_for(&mut self, hw: &mut Hw, down: Option<u64>) -> bool {
         if let Some(ms) = down {
             self.reset(hw, Duration::from_millis(ms));
         }
@@ -222,7 +227,7 @@ impl Personality for Firmware {
     fn doorbell(&mut self, hw: &mut Hw) {
         if self.phase == Phase::Down {
             hw.regs.acknowledge_firmware_reset();
-        } else {
+        } else if hw.fault(Fault::DoorbellLost).is_none() {
             let latency = Duration::from_micros(hw.settings.consume_latency_us);
             let latency = hw.perhaps_later(latency);
             hw.later(latency, Event::Pickup);

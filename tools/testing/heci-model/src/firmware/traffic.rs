@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Firmware, Phase};
 use crate::clients::Properties;
-use crate::faults::{apply, Fault};
+use crate::faults::{apply, Fault, On};
 use crate::hw::{Event, Hw, FAULT_PERIOD};
 use crate::memory::DmaError;
 use crate::settings::Notify;
@@ -17,15 +17,16 @@ const OUTGOING_MAX: usize = 2048;
 impl Firmware {
     /// Takes the message that waits in shared memory and acts on it.
     pub(super) fn take(&mut self, hw: &mut Hw) -> Result<(), DmaError> {
-        if hw.fault(Fault::NotConsumed).is_some() {
-            self.deaf = true;
-            return Ok(());
-        }
         let Some(ham) = &mut self.ham else {
             return Ok(());
         };
         let message = ham.copy(&hw.memory)?;
-        let step = apply::consume_step(hw);
+        let on = On::Client(message.header.fw_id);
+        if hw.fault_on(Fault::NotConsumed, on).is_some() {
+            self.deaf = true;
+            return Ok(());
+        }
+        let step = apply::consume_step(hw, on);
         ham.consume(&hw.memory, step)?;
         if message.is_bus() {
             hw.counters.messages.bus_h2f += 1;
@@ -36,7 +37,8 @@ impl Firmware {
         if hw.settings.notify != Notify::Response {
             hw.raise();
         }
-        if !self.reset_by(hw, Fault::ResetAfterConsumption) {
+        let reset = hw.fault_on(Fault::ResetAfterConsumption, on);
+        if !self.reset_for(hw, reset) {
             self.answer(hw, message);
         }
         Ok(())
@@ -61,8 +63,8 @@ impl Firmware {
     }
 
     fn answer_bus(&mut self, hw: &mut Hw, payload: &[u8]) {
-        let error = |status| Some(Message::new(0, 0, status, Vec::new()));
-        let response = match BusRequest::decode(payload) {
+        let error = |status| vec![Message::new(0, 0, status, Vec::new())];
+        let responses = match BusRequest::decode(payload) {
             Err(status) => error(status),
             Ok(BusRequest::Start(version)) if version != VERSION => {
                 error(status::UNSUPPORTED_PROTOCOL)
@@ -85,7 +87,7 @@ impl Firmware {
                 apply::clients(hw, self.rows())
             }
         };
-        if let Some(response) = response {
+        for response in responses {
             self.answer_with(hw, response, Duration::ZERO);
         }
     }
@@ -175,7 +177,8 @@ impl Firmware {
             let Header { fw_id, host_id, .. } = message.header;
             message = Message::new(fw_id, host_id, status::TOO_BIG, Vec::new());
         }
-        let step = apply::publish_step(hw);
+        let on = On::Client(message.header.fw_id);
+        let step = apply::publish_step(hw, on);
         ham.publish(&hw.memory, &message, step)?;
         let address = ham.f2h_address();
         if message.is_bus() {
@@ -184,7 +187,7 @@ impl Firmware {
             hw.counters.messages.f2h += 1;
         }
         hw.note("message_f2h", || message.describe());
-        if let Some(left) = hw.fault(Fault::HeaderChanges) {
+        if let Some(left) = hw.fault_on(Fault::HeaderChanges, on) {
             let values = apply::header_lengths(&message.header);
             hw.later(
                 FAULT_PERIOD,
@@ -197,7 +200,8 @@ impl Firmware {
         }
         hw.raise();
         hw.perhaps_more();
-        self.reset_by(hw, Fault::ResetAfterResponse);
+        let reset = hw.fault_on(Fault::ResetAfterResponse, on);
+        self.reset_for(hw, reset);
         Ok(true)
     }
 }

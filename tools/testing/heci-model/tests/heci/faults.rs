@@ -95,6 +95,16 @@ const ROWS: &[Row] = &[
     ("start-status", |g| {
         assert_eq!(start(g).unwrap().status, 0xff)
     }),
+    ("start-flags", |g| {
+        let message = start(g).unwrap();
+        assert_eq!((message.flags, message.reserved), (u32::MAX, u32::MAX));
+    }),
+    ("start-twice", |g| {
+        let first = start(g);
+        assert!(first.is_some());
+        assert_eq!(g.take(), first);
+        assert_eq!(g.take(), None);
+    }),
     ("start-never", |g| assert_eq!(start(g), None)),
     ("reset-at-start", |g| {
         assert_eq!(start(g), None);
@@ -131,6 +141,18 @@ const ROWS: &[Row] = &[
     ("clients-zero-mtu", |g| assert_eq!(second(g, 20), 0)),
     ("clients-giant-mtu", |g| assert_eq!(second(g, 20), u32::MAX)),
     ("clients-flags", |g| assert_eq!(second(g, 24), u32::MAX)),
+    ("clients-reserved", |g| {
+        let payload = clients(g).unwrap().payload;
+        assert_eq!(word(&payload, 6), 0xffff);
+        let reserved: Vec<u8> = payload[8..].chunks(28).map(|row| row[3]).collect();
+        assert_eq!(reserved, [0xff; 6]);
+    }),
+    ("clients-twice", |g| {
+        let first = clients(g);
+        assert!(first.is_some());
+        assert_eq!(g.take(), first);
+        assert_eq!(g.take(), None);
+    }),
     ("clients-status", |g| {
         assert_eq!(clients(g).unwrap().status, 0xff);
     }),
@@ -262,6 +284,15 @@ const ROWS: &[Row] = &[
         assert_eq!(g.interrupts(), 1);
         resets_itself(g);
     }),
+    ("doorbell-lost", |g| {
+        g.bring_up();
+        g.arm("doorbell-lost");
+        g.submit(&Message::new(2, 1, b"x"));
+        g.pass_ms(1000);
+        assert_eq!(g.look(), None);
+        g.ring();
+        assert_eq!(g.take(), Some(Message::new(2, 1, b"x")));
+    }),
     ("mmio-all-ones", |g| {
         assert_eq!(g.read(H_CSR), u32::MAX);
         assert_ne!(g.read(H_CSR), u32::MAX);
@@ -336,6 +367,31 @@ fn the_link_comes_up_after_every_fault() {
         let echo = Message::new(2, 1, b"x");
         assert_eq!(guest.exchange(&echo), echo);
     }
+}
+
+#[test]
+fn a_fault_can_be_told_of_which_client() {
+    let mut guest = Guest::new();
+    guest.bring_up();
+    let arm = |name, on| json!({"cmd": "fault", "name": name, "count": 0, "on": on});
+    for name in [
+        "message-empty",
+        "header-changes",
+        "reset-after-consumption",
+        "not-consumed",
+    ] {
+        guest.ok(arm(name, 4));
+    }
+    let refused = guest.command(arm("setup-short", 4));
+    assert_eq!(refused["ok"], false);
+    let echo = |id| Message::new(id, 1, b"x");
+    for id in [2, 3, 2] {
+        assert_eq!(guest.exchange(&echo(id)), echo(id));
+    }
+    guest.ok(json!({"cmd": "clear_faults"}));
+    guest.ok(arm("message-empty", 3));
+    assert_eq!(guest.exchange(&echo(2)).length, 1);
+    assert_eq!(guest.exchange(&echo(3)).length, 0);
 }
 
 #[test]

@@ -122,6 +122,7 @@ impl Requester {
 
     pub(crate) fn arm(&mut self, fault: &str, value: Option<u64>, on: Option<Response>) {
         let fault = Fault::named(fault).unwrap();
+        let on = on.map(Into::into);
         self.device.faults().arm(fault, 1, 1, value, on).unwrap();
     }
 
