@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+//! Every allocation of a call fails in turn, by the kernel's fault injection: `fail-nth`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{bail, ensure, Context, Result};
+
+use crate::program::{connect, disconnect, name, pattern, OK};
+use crate::step::{Client, Failing};
+use crate::system::{until, Function};
+
+/// Which allocation of this thread fails next; 0 once it has.
+const FAIL_NTH: &str = "/proc/thread-self/fail-nth";
+/// Allocations that may fail although they could wait for memory.
+const WAITING: &[&str] = &["failslab", "fail_page_alloc"];
+/// More allocations than any call makes.
+const MOST: u32 = 5000;
+const CLIENT: Client = Client::EchoB;
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Does it with the first allocation failing, then with the second, and so on until it makes no
+/// more of them. Each time it succeeds or says that there is no memory.
+pub(crate) fn each(what: Failing, function: &Function) -> Result<String> {
+    for name in WAITING {
+        fs::write(format!("/sys/kernel/debug/{name}/ignore-gfp-wait"), "N")?;
+    }
+    let function = function.clone();
+    let thread = thread::spawn(move || in_turn(what, &function));
+    match thread.join() {
+        Ok(result) => result,
+        Err(_) => bail!("the thread has ended"),
+    }
+}
+
+fn in_turn(what: Failing, function: &Function) -> Result<String> {
+    for nth in 1..MOST {
+        let mut prepared = Prepared::new(what, function)?;
+        fs::write(FAIL_NTH, nth.to_string())?;
+        let result = prepared.call(what, function);
+        let left: u32 = fs::read_to_string(FAIL_NTH)?.trim().parse()?;
+        fs::write(FAIL_NTH, "0")?;
+        match result {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {}
+            Err(error) => return Ok(format!("{} at allocation {nth}", name(&error))),
+        }
+        drop(prepared);
+        if left > 0 {
+            ensure!(nth > 1, "nothing was allocated");
+            return Ok(OK.to_owned());
+        }
+        if what == Failing::Probe && function.is_bound() {
+            function.unbind()?;
+        }
+    }
+    bail!("there is no end of allocations")
+}
+
+/// What the call is made on.
+struct Prepared {
+    file: Option<File>,
+    message: Vec<u8>,
+}
+
+impl Prepared {
+    fn new(what: Failing, function: &Function) -> Result<Self> {
+        let mut prepared = Self {
+            file: None,
+            message: pattern(5000, 7),
+        };
+        if what == Failing::Probe {
+            if function.is_bound() {
+                function.unbind()?;
+            }
+            return Ok(prepared);
+        }
+        if what == Failing::Open {
+            return Ok(prepared);
+        }
+        let file = open()?;
+        if what != Failing::Connect {
+            let connected = until(LIMIT, || connect(&file, CLIENT).is_ok());
+            ensure!(connected, "cannot connect");
+        }
+        if what == Failing::Read {
+            (&file).write_all(&prepared.message).context("write")?;
+        }
+        prepared.file = Some(file);
+        Ok(prepared)
+    }
+
+    fn call(&mut self, what: Failing, function: &Function) -> io::Result<()> {
+        let file = || self.file.as_ref().ok_or(io::ErrorKind::NotFound);
+        match what {
+            Failing::Probe => function.bind(),
+            Failing::Open => open().map(drop),
+            Failing::Connect => connect(file()?, CLIENT),
+            Failing::Write => file()?.write_all(&self.message),
+            Failing::Read => {
+                let mut answer = vec![0; 0x1_0000];
+                let length = file()?.read(&mut answer)?;
+                match answer.get(..length) == Some(&self.message) {
+                    true => Ok(()),
+                    false => Err(io::ErrorKind::InvalidData.into()),
+                }
+            }
+            Failing::Disconnect => disconnect(file()?),
+        }
+    }
+}
+
+fn open() -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/issei0")
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+//! The control port of a device model: one JSON object per line in, one per line out.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::time::Duration;
+
+use anyhow::{ensure, Context, Result};
+use serde_json::{json, Map, Value};
+
+use crate::system::until;
+
+/// How long the port may take to be there.
+const OPEN_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long an armed fault may take to fire.
+const FIRE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Index of a measurement that the model has not by itself, and its type.
+const MEASUREMENT: u8 = 10;
+const MANIFEST: u8 = 9;
+
+/// The control port of one model.
+pub(crate) struct Model(BufReader<File>);
+
+impl Model {
+    /// Opens the port of the model with this number.
+    pub(crate) fn open(number: u32) -> Result<Self> {
+        let path = format!("/dev/virtio-ports/heci{number}");
+        let open = || OpenOptions::new().read(true).write(true).open(&path);
+        // A port that has just come needs a moment until its other end is there.
+        until(OPEN_LIMIT, || open().is_ok());
+        let file = open().with_context(|| format!("cannot open {path}"))?;
+        let mut model = Self(BufReader::new(file));
+        let state = json!({"cmd": "state"});
+        let mut answers = || model.command(&state).is_ok();
+        ensure!(until(OPEN_LIMIT, &mut answers), "{path} does not answer");
+        Ok(model)
+    }
+
+    /// Runs a command, which must succeed.
+    pub(crate) fn command(&mut self, command: &Value) -> Result<Value> {
+        self.send(command)?;
+        let mut line = String::new();
+        self.0.read_line(&mut line)?;
+        let answer: Value = serde_json::from_str(&line).context("the model's answer")?;
+        ensure!(
+            answer["ok"] == true,
+            "the model refused {command}: {answer}"
+        );
+        Ok(answer)
+    }
+
+    /// Sends a command that nobody is left to answer.
+    pub(crate) fn send(&mut self, command: &Value) -> Result<()> {
+        let line = format!("{command}\n");
+        Ok(self.0.get_mut().write_all(line.as_bytes())?)
+    }
+
+    /// Lets nothing go wrong any more.
+    pub(crate) fn defaults(&mut self) -> Result<()> {
+        self.command(&json!({"cmd": "clear_faults"}))?;
+        self.command(&json!({
+            "cmd": "set", "notify": "response", "ready_latency_us": 1000,
+            "response_latency_us": 0, "consume_latency_us": 0, "write_delay_us": 0,
+        }))?;
+        Ok(())
+    }
+
+    /// Settings of the SPDM responder, in place of all that were made. `measurement` is none of
+    /// them, but the length of one more measurement.
+    pub(crate) fn set_spdm(&mut self, settings: &Map<String, Value>) -> Result<()> {
+        let mut all = json!({
+            "cmd": "spdm_set", "versions": ["1.0", "1.1", "1.2", "1.3"], "chain_size": 0,
+            "data_transfer_size": 4096, "max_message_size": 73728,
+        });
+        let mut measurement = json!({"cmd": "spdm_measurement", "index": MEASUREMENT});
+        for (name, value) in settings {
+            match (name.as_str(), value.as_u64()) {
+                ("measurement", Some(length)) => {
+                    measurement["type"] = json!(MANIFEST);
+                    measurement["data"] = json!("55".repeat(length as usize));
+                }
+                _ => all[name] = value.clone(),
+            }
+        }
+        self.command(&measurement)?;
+        self.command(&all)?;
+        Ok(())
+    }
+
+    /// How often the host has reset the link.
+    pub(crate) fn resets(&mut self) -> Result<u64> {
+        let counters = self.command(&json!({"cmd": "counters"}))?;
+        counters["resets"]["host"].as_u64().context("no resets")
+    }
+
+    /// How far the link is, as the firmware sees it.
+    pub(crate) fn phase(&mut self) -> Result<String> {
+        let state = self.command(&json!({"cmd": "state"}))?;
+        Ok(state["link"].as_str().context("no link")?.to_owned())
+    }
+
+    /// Waits until every armed fault has fired as often as it shall: a row with another would test
+    /// something else, or nothing.
+    pub(crate) fn all_fired(&mut self) -> Result<()> {
+        let mut missing = Ok(());
+        until(FIRE_LIMIT, || {
+            missing = self.have_fired();
+            missing.is_ok()
+        });
+        missing
+    }
+
+    fn have_fired(&mut self) -> Result<()> {
+        let faults = self.command(&json!({"cmd": "faults"}))?;
+        for fault in faults["faults"].as_array().context("no faults")? {
+            let armed = &fault["armed"];
+            if let (Some(fired), Some(count)) = (armed["fired"].as_u64(), armed["count"].as_u64()) {
+                let name = &fault["name"];
+                ensure!(fired >= count.max(1), "{name} has fired {fired} times");
+            }
+        }
+        Ok(())
+    }
+}
