@@ -10,6 +10,8 @@ help:
 	@echo 'make check-debug'
 	@echo '                runs kselftests and KUnit suites on a kernel with KASAN, lockdep and the like (built once),'
 	@echo '                and says which lines of the driver have run'
+	@echo 'make check-faults'
+	@echo '                runs the fault matrix row by row: on the driver, and on Intel'"'"'s C driver'
 	@echo 'make bench      measures the driver beside Intel'"'"'s C driver and mei_me: a table, and build/bench.json'
 	@echo 'make modules    builds the module for the stock kernel: build/issei_rust.ko'
 	@echo '                KERNEL=DIR: for the kernel of that tree instead (prepared with make modules_prepare)'
@@ -32,6 +34,9 @@ check:
 
 check-debug:
 	@$(VM) check --debug
+
+check-faults:
+	@$(VM) check faults faults-c
 
 # The device model shall not be slower than it must.
 bench:
@@ -62,4 +67,4 @@ overlay:
 	@$(if $(KERNEL),,$(error KERNEL=DIR is missing: the Linux source tree to lay the driver over))
 	@scripts/overlay.sh $(if $(DRY_RUN),--dry-run,$(if $(UNDO),--undo)) '$(KERNEL)'
 
-.PHONY: help demo check check-debug bench modules shell fuzz soak trust deny overlay
+.PHONY: help demo check check-debug check-faults bench modules shell fuzz soak trust deny overlay

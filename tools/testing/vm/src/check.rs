@@ -12,6 +12,7 @@ use anyhow::{bail, Context, Result};
 use crate::bench;
 use crate::debug;
 use crate::env::Env;
+use crate::faults;
 use crate::fuzz;
 use crate::host::{cargo, while_building};
 use crate::intree;
@@ -143,6 +144,20 @@ const DEBUG_SUITES: &[Suite] = &[
     },
 ];
 
+/// Suites that take long, and run only when they are asked for.
+const LONG_SUITES: &[Suite] = &[
+    Suite {
+        name: "faults",
+        about: "the fault matrix on the driver",
+        run: |check| faults::rust_driver(&check.env, &check.logs),
+    },
+    Suite {
+        name: "faults-c",
+        about: "the same fault matrix on Intel's C driver of the kernel source",
+        run: |check| faults::c_driver(&check.env, &check.logs),
+    },
+];
+
 /// What the suites have in common.
 struct Check {
     env: Env,
@@ -156,18 +171,23 @@ pub(crate) fn list() -> String {
         suites.iter().map(line).collect()
     };
     format!(
-        "Suites:\n{}With --debug:\n{}",
+        "Suites:\n{}Only when asked for:\n{}With --debug:\n{}",
         list(SUITES),
+        list(LONG_SUITES),
         list(DEBUG_SUITES)
     )
 }
 
-/// Runs the suites `chosen`, or all, and returns the sum.
+/// Runs the suites `chosen`, or all that do not take long, and returns the sum.
 pub(crate) fn check(debug: bool, chosen: &[String]) -> Result<Results> {
-    let suites = if debug { DEBUG_SUITES } else { SUITES };
+    let (always, asked) = match debug {
+        true => (DEBUG_SUITES, &[][..]),
+        false => (SUITES, LONG_SUITES),
+    };
+    let all = || always.iter().chain(asked);
     if let Some(unknown) = chosen
         .iter()
-        .find(|name| !suites.iter().any(|suite| suite.name == **name))
+        .find(|name| !all().any(|suite| suite.name == **name))
     {
         bail!("there is no suite {unknown}; there are\n{}", list());
     }
@@ -190,10 +210,13 @@ pub(crate) fn check(debug: bool, chosen: &[String]) -> Result<Results> {
     }
     fs::create_dir_all(&check.logs)?;
     let mut sum = Results::default();
+    let suites: Vec<&Suite> = match chosen.is_empty() {
+        true => always.iter().collect(),
+        false => all()
+            .filter(|suite| chosen.iter().any(|name| name == suite.name))
+            .collect(),
+    };
     for suite in suites {
-        if !chosen.is_empty() && !chosen.iter().any(|name| name == suite.name) {
-            continue;
-        }
         let step = Step::begin(suite.name);
         // What keeps a suite from running is a failure like any other; the suites after it still run.
         let results =

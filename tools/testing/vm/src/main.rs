@@ -11,6 +11,7 @@ mod cli;
 mod debug;
 mod demo;
 mod env;
+mod faults;
 mod fuzz;
 mod host;
 mod initramfs;

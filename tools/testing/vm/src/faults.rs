@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The fault matrix, row by row in guests, on either driver; see tools/testing/faults.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{ensure, Context, Result};
+use serde::Deserialize;
+
+use crate::cli::GuestArgs;
+use crate::env::Env;
+use crate::host;
+use crate::kselftests;
+use crate::module::{self, Target};
+use crate::process;
+use crate::progress::{Lines, Step};
+use crate::run::{self, End, Request};
+use crate::tap::Results;
+
+const BUILD_LIMIT: Duration = Duration::from_secs(900);
+/// How long one row may take, and the guest besides.
+const ROW_LIMIT: u32 = 60;
+const GUEST_LIMIT: Duration = Duration::from_secs(60);
+/// The program ends so when a row has left a guest that is of no more use.
+const SPENT: i32 = 3;
+
+/// Rows for one guest.
+#[derive(Debug, Deserialize)]
+struct Batch {
+    name: String,
+    options: Vec<String>,
+    rows: Vec<String>,
+    /// What the kernel log says when the guest dies, as it must.
+    dies: Option<String>,
+}
+
+/// Runs the matrix on the driver of this checkout.
+pub(crate) fn rust_driver(env: &Env, logs: &Path) -> Result<Results> {
+    let on = Request {
+        modules: vec![module::driver(&Target::stock(env)?)?],
+        ..Request::default()
+    };
+    run_all(env, logs, "issei_rust", &on)
+}
+
+/// Runs it on Intel's driver, and compares what happens with what the matrix says of that driver.
+pub(crate) fn c_driver(env: &Env, logs: &Path) -> Result<Results> {
+    let on = Request {
+        modules: kselftests::build_c_driver(env)?,
+        ..Request::default()
+    };
+    run_all(env, logs, "issei-heci", &on)
+}
+
+/// Runs the matrix with the kernel and the modules of `on`.
+fn run_all(env: &Env, logs: &Path, driver: &str, on: &Request) -> Result<Results> {
+    let program = build(env)?;
+    let plan = Command::new(&program).args(["plan", driver]).output()?;
+    ensure!(
+        plan.status.success(),
+        "{}",
+        String::from_utf8_lossy(&plan.stderr)
+    );
+    let logs = logs.join(format!("faults-{driver}"));
+    let mut results = Results::default();
+    let mut guests = 0;
+    for line in String::from_utf8(plan.stdout)?.lines() {
+        let mut batch: Batch = serde_json::from_str(line).context("the plan of the matrix")?;
+        let step = Step::begin(format!("{driver}, {}", batch.name));
+        let mut these = Results::default();
+        while !batch.rows.is_empty() {
+            guests += 1;
+            let mut command = vec!["/root/faults".to_owned(), "run".to_owned()];
+            command.push(driver.to_owned());
+            command.extend(batch.rows.iter().cloned());
+            let request = GuestArgs::parse_options(&batch.options)?.request(env);
+            let request = Request {
+                kernel: on.kernel.clone(),
+                modules: on.modules.clone(),
+                files: vec![(program.clone(), "/root/faults".to_owned())],
+                timeout: u32::try_from(batch.rows.len())? * Duration::from_secs(ROW_LIMIT.into())
+                    + GUEST_LIMIT,
+                out: logs.join(format!("{guests:02}-{}", batch.name)),
+                command,
+                ..request
+            };
+            let ended = run_guest(env, &request, &batch, &step, &mut these)?;
+            batch.rows.drain(..ended);
+        }
+        step.done(&these.to_string());
+        results += these;
+    }
+    Ok(results)
+}
+
+/// Runs rows of a batch in a guest; returns how many of them have come to an end, at least one.
+fn run_guest(
+    env: &Env,
+    request: &Request,
+    batch: &Batch,
+    step: &Step,
+    results: &mut Results,
+) -> Result<usize> {
+    let shown = step.clone();
+    let sink = Lines::new(move |line: &str| shown.tick(line));
+    let end = run::run(env, request, Box::new(sink))?;
+    let output = request.out.join("output.log");
+    let output = fs::read(&output).with_context(|| format!("no {}", output.display()))?;
+    let (rows, mut ended) = of_rows(&String::from_utf8_lossy(&output));
+    *results += rows;
+    let failure = match end {
+        End::Status(0) if ended == batch.rows.len() => None,
+        End::Status(SPENT) if ended > 0 => None,
+        End::Status(status) => Some(format!("the program ended with status {status}")),
+        End::Splat(lines) => Some(format!("the kernel log has a splat:\n{lines}")),
+        End::NoStatus(lines) => Some(format!("the guest ended without a status\n{lines}")),
+        End::TimeLimit(text) => Some(text),
+    };
+    let Some(failure) = failure else {
+        return Ok(ended);
+    };
+    let row = batch.rows.get(ended);
+    let row = row.map_or("after the last row", String::as_str);
+    *results += match &batch.dies {
+        Some(dies) if failure.contains(dies.as_str()) => Results::pass(),
+        _ => Results::fail(format!(
+            "{row}: {failure}\n{}\nall logs are in {}",
+            process::last_lines(&request.out.join("output.log"), 5),
+            request.out.display()
+        )),
+    };
+    // Whatever the guest died of, it was this row.
+    ended = (ended + 1).min(batch.rows.len());
+    Ok(ended)
+}
+
+/// The results of rows, and how many there are.
+fn of_rows(output: &str) -> (Results, usize) {
+    let mut results = Results::default();
+    let mut failed = false;
+    for line in output.lines() {
+        if let Some(row) = line.strip_prefix("not ok ") {
+            results.failed.push(row.to_owned());
+            failed = true;
+        } else if let Some(row) = line.strip_prefix("ok ") {
+            match row.contains("# SKIP") {
+                true => results.skipped += 1,
+                false => results.passed += 1,
+            }
+            failed = false;
+        } else if let (true, Some(why), Some(row)) =
+            (failed, line.strip_prefix("#   "), results.failed.last_mut())
+        {
+            row.push_str("\n    ");
+            row.push_str(why);
+        }
+    }
+    let count = results.passed + results.skipped + results.failed.len();
+    (results, count)
+}
+
+/// Builds the program so that it needs nothing of a guest.
+fn build(env: &Env) -> Result<PathBuf> {
+    let step = Step::begin("build faults");
+    let target = env.build().join("target/static");
+    let mut cargo = host::cargo()?;
+    cargo
+        .args(["rustc", "--release", "--package", "faults", "--bin"])
+        .args(["faults", "--target-dir"])
+        .arg(&target)
+        .args(["--", "-C", "target-feature=+crt-static"]);
+    let log = env.build().join("faults.log");
+    process::run(&mut cargo, &step, BUILD_LIMIT, &log)?;
+    step.done("built");
+    Ok(target.join("release/faults"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_counted() {
+        let output = "TAP version 13\n1..4\n# begin a\n# a: c = {}\nok 1 a\n# begin b\n# x\n\
+                      not ok 2 b\n#   calls: x\n#   log: y\nok 3 c # SKIP no\n# begin d\n";
+        let (results, count) = of_rows(output);
+        assert_eq!(count, 3);
+        assert_eq!((results.passed, results.skipped), (1, 1));
+        assert_eq!(results.failed, ["2 b\n    calls: x\n    log: y"]);
+    }
+}
