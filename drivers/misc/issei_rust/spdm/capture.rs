@@ -26,6 +26,8 @@ use crate::kapi::{
     debugfs::Output, //
 };
 
+// Named in full, because tools/testing/kapi mounts this file from elsewhere.
+#[path = "capture/tests.rs"]
 mod tests;
 
 /// How many bytes of the file are kept.
