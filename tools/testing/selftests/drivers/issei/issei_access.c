@@ -177,6 +177,8 @@ TEST_F(issei, no_addresses)
 	int lines = 0;
 	int kmsg;
 
+	if (self->c_driver)
+		SKIP(return, "counts the files of issei_rust, in sysfs and debugfs");
 	ASSERT_TRUE(has_address("at 0xffff888012345678"));
 	ASSERT_TRUE(has_address("00000000deadbeef"));
 	ASSERT_FALSE(has_address("62756c6b-6563-686f-8000-000000000001"));
@@ -317,6 +319,8 @@ TEST_F_TIMEOUT(issei, log, 90)
 	char in[16];
 	int lines;
 
+	if (self->c_driver)
+		SKIP(return, "the C driver writes a line for each error of a program");
 	ASSERT_LE(0, kmsg);
 	for (int i = 0; i < 1000; i++) {
 		int fd = issei_open_connected(0, O_RDWR, ECHO_A);
@@ -333,8 +337,6 @@ TEST_F_TIMEOUT(issei, log, 90)
 	}
 	EXPECT_EQ(0, kmsg_count(kmsg, "issei", 7));
 
-	if (self->c_driver)
-		return;
 	start = now_ms();
 	for (int i = 0; i < 100; i++) {
 		ASSERT_EQ(0, model_do(0, "{'cmd':'reset_firmware','down_ms':1}"));
