@@ -125,12 +125,13 @@ TEST_F_TIMEOUT(issei, none_is_lost, 240)
 {
 	uint32_t *slow = mmap(NULL, sizeof(*slow), PROT_READ | PROT_WRITE,
 			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	/* a busy host disturbs a measurement, but not three; beside others each has to wait */
-	int left = variant->programs == 1 ? 3 : 1;
+	/* one at a time, and an interrupt for messages only: one without is rescued */
+	bool alone = variant->programs == 1 && !strcmp(variant->notify, "response");
+	int left = 3;	/* a busy host disturbs a measurement, but not three */
 	struct model_counters before, after;
 	struct statistics was = {}, is = {};
 	int round_trips = self->c_driver ? ROUND_TRIPS / 10 : ROUND_TRIPS;
-	uint64_t interrupts, rescued;
+	uint64_t interrupts, rescued = 0;
 	issei_uuid last;
 
 	ASSERT_NE(MAP_FAILED, slow);
@@ -163,14 +164,13 @@ TEST_F_TIMEOUT(issei, none_is_lost, 240)
 		fflush(stdout);
 
 		EXPECT_EQ(was.received + round_trips, is.received);
-		/* one at a time, and an interrupt for messages only: one without is rescued */
-		if (variant->programs == 1 && !strcmp(variant->notify, "response")) {
+		if (alone) {
 			EXPECT_LT(interrupts, round_trips);
 			EXPECT_LE(round_trips - interrupts, rescued);
 		}
-	} while (*slow > round_trips / 100 && --left);
-	/* rescues come within the timer's period: there are more of them than may be slow */
-	EXPECT_TRUE(self->c_driver || variant->programs > 1 || *slow <= round_trips / 100);
+	} while (alone && *slow > rescued / 2 && --left);
+	/* most rescues come within the timer's period, whatever else is slow */
+	EXPECT_TRUE(self->c_driver || !alone || *slow <= rescued / 2);
 	munmap(slow, sizeof(*slow));
 }
 
