@@ -314,10 +314,22 @@ fn recover(common: &Common, workers: u16) -> Result<Duration> {
         state["link"]
     );
     for what in ["open_files", "owed_answers"] {
-        let count = device::counted("state", what)?;
-        ensure!(count == 0, "{what} {count}");
+        wait_for_none(what)?;
     }
     Ok(took)
+}
+
+/// Waits until nothing of this kind is left: the SPDM agent may be at work, and gets its answer.
+fn wait_for_none(what: &str) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        let count = device::counted("state", what)?;
+        if count == 0 {
+            return Ok(());
+        }
+        ensure!(start.elapsed() < AUTHENTICATION, "{what} {count}");
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Waits until the SPDM agent has authenticated the engine.
