@@ -53,6 +53,7 @@ fn stock_kernel(env: &Env, logs: &Path, driver: &str) -> Result<Results> {
         modules,
         driver,
         preload: &[],
+        append: "",
         files: Vec::new(),
         last: None,
     };
@@ -67,6 +68,8 @@ pub(crate) struct Guests<'a> {
     pub driver: &'a str,
     /// Modules that are loaded before the driver.
     pub preload: &'a [&'a str],
+    /// More kernel parameters.
+    pub append: &'a str,
     /// More files for them.
     pub files: Vec<(PathBuf, String)>,
     /// A program among these files that runs after the others in each guest.
@@ -118,6 +121,7 @@ pub(crate) fn run_all(env: &Env, logs: &Path, guests: &Guests<'_>) -> Result<Res
         };
         let request = Request {
             files: [request.files.clone(), files].concat(),
+            append: format!("{} {}", request.append, guests.append),
             ..request
         };
         let these = run_machine(guests.env, &request, &machine.programs, &step)?;

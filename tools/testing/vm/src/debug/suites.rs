@@ -22,6 +22,9 @@ const GUEST: &str = "tools/testing/vm/guest";
 /// A program that asks the debug kernel what it has found.
 const HEALTH: &str = "health";
 
+/// What the kernel finds while it is about to sleep is not lost.
+const APPEND: &str = "no_console_suspend";
+
 const KUNIT_LIMIT: Duration = Duration::from_secs(120);
 
 /// The modules of every guest: the driver, and what notes which of its lines have run.
@@ -48,6 +51,7 @@ pub(crate) fn kselftests(env: &Env, logs: &Path) -> Result<Results> {
         modules: modules(&debug)?,
         driver: "issei_rust",
         preload: &["issei_coverage"],
+        append: APPEND,
         files: files(env),
         last: Some(HEALTH),
     };
