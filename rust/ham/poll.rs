@@ -36,8 +36,10 @@ pub const PATIENCE: u64 = 10_000_000_000;
 #[derive(Clone, Copy, Debug)]
 pub struct Poll {
     traffic: u64,
-    /// When the memory was last looked at.
+    /// When the memory was last looked at, or a message sent while nothing was owed.
     looked: u64,
+    /// Whether an answer or the consumption of a message is outstanding, as last told.
+    owed: bool,
     period: u64,
     /// When the next look is due.
     due: Option<u64>,
@@ -62,6 +64,7 @@ impl Poll {
         Self {
             traffic: 0,
             looked: 0,
+            owed: false,
             period: FIRST_PERIOD,
             due: None,
             armed: None,
@@ -84,11 +87,15 @@ impl Poll {
     /// due. Returns as [`Poll::traffic`] does.
     pub fn sent(&mut self, now: u64) -> Option<u64> {
         self.traffic = now;
+        if !self.owed {
+            self.looked = now;
+        }
         self.period = FIRST_PERIOD;
         self.arm(now, true)
     }
 
-    /// How long, at most, what a look finds at `now` has lain there: since the look before it.
+    /// How long, at most, an answer that a look finds at `now` has lain there: since the look before
+    /// it, but not longer than since it was asked for.
     pub fn unseen(&self, now: u64) -> u64 {
         now.saturating_sub(self.looked)
     }
@@ -117,6 +124,7 @@ impl Poll {
     }
 
     fn arm(&mut self, now: u64, owed: bool) -> Option<u64> {
+        self.owed = owed;
         let quiet = now.saturating_sub(self.traffic);
         let due = match owed {
             true if quiet < PATIENCE => now.saturating_add(self.period),

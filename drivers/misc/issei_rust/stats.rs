@@ -38,7 +38,7 @@ pub(crate) struct Counters {
     pub(crate) resets: u64,
     /// Messages that the timer found before the interrupt handler did.
     pub(crate) rescued: u64,
-    /// Longest time, in nanoseconds, that one of them can have waited: since the look before.
+    /// Longest time, in nanoseconds, that one of them can have waited, see `Poll::unseen`.
     pub(crate) rescued_after: u64,
 }
 

@@ -22,8 +22,10 @@ struct Clock {
     unseen: Option<bool>,
     /// Time of the last traffic.
     traffic: u64,
-    /// Time of the last look at the memory, of whomever.
+    /// Time of the last look at the memory, of whomever, or of a message while nothing was owed.
     looked: u64,
+    /// What the timer was last told of `owed`.
+    told: bool,
     /// Looks since the last traffic: time and kind.
     looks: Vec<(u64, Look)>,
 }
@@ -38,6 +40,7 @@ impl Clock {
             unseen: None,
             traffic: 0,
             looked: 0,
+            told: false,
             looks: Vec::new(),
         }
     }
@@ -45,6 +48,7 @@ impl Clock {
     /// Something moves now, in the interrupt handler or in a look.
     fn traffic(&mut self, owed: bool) {
         self.owed = owed;
+        self.told = owed;
         self.unseen = None;
         self.traffic = self.now;
         self.looked = self.now;
@@ -60,6 +64,10 @@ impl Clock {
     fn sent(&mut self) {
         self.owed = true;
         self.traffic = self.now;
+        if !self.told {
+            self.looked = self.now;
+        }
+        self.told = true;
         self.looks.clear();
         let at = self.poll.sent(self.now);
         self.arm(at);
@@ -101,6 +109,7 @@ impl Clock {
                 self.traffic(owed);
             } else {
                 let next = self.poll.nothing(at, self.owed);
+                self.told = self.owed;
                 self.looks.push((at, look));
                 self.arm(next);
             }
@@ -210,6 +219,17 @@ fn a_timer_for_the_same_time_is_not_armed_again() {
     assert_eq!(poll.traffic(START + 1, true), None);
     // An earlier time of a clock is a time, too.
     assert_eq!(poll.traffic(START - 1, true), Some(START - 1 + MS));
+}
+
+#[test]
+fn an_answer_has_not_lain_there_longer_than_it_was_asked_for() {
+    let mut poll = Poll::new();
+    poll.traffic(START, false);
+    poll.sent(START + 3_600 * SECOND);
+    assert_eq!(poll.unseen(START + 3_600 * SECOND + MS), MS);
+    // What was asked for before may have come before the second message.
+    poll.sent(START + 3_600 * SECOND + MS);
+    assert_eq!(poll.unseen(START + 3_600 * SECOND + 2 * MS), 2 * MS);
 }
 
 #[test]
