@@ -27,7 +27,7 @@ mod tests {
                 true => Look::Registers,
                 false => Look::Memory,
             };
-            assert_eq!(poll.expired(), look);
+            assert_eq!(poll.expired(now), look);
             at = poll.nothing(now, true);
             period = (2 * period).min(LAST_PERIOD);
             let next = (now < PATIENCE).then_some(now + period);
@@ -36,11 +36,22 @@ mod tests {
     }
 
     #[test]
+    fn early() {
+        let mut poll = Poll::new();
+        poll.sent(0);
+        poll.traffic(1, false);
+        poll.sent(2);
+        let due = FIRST_PERIOD + 2;
+        assert_eq!(poll.expired(due - 1), Look::Later(due));
+        assert_eq!(poll.expired(due), Look::Memory);
+    }
+
+    #[test]
     fn patience() {
         for (now, waits) in [(PATIENCE - 1, true), (PATIENCE, false)] {
             let mut poll = Poll::new();
             poll.traffic(0, true);
-            poll.expired();
+            assert_eq!(poll.expired(FIRST_PERIOD), Look::Memory);
             assert_eq!(poll.nothing(now, true).is_some(), waits);
         }
     }
@@ -50,7 +61,7 @@ mod tests {
         for (now, at) in [(LAST_LOOK - 1, Some(LAST_LOOK)), (LAST_LOOK, None)] {
             let mut poll = Poll::new();
             poll.traffic(0, true);
-            poll.expired();
+            assert_eq!(poll.expired(FIRST_PERIOD), Look::Memory);
             assert_eq!(poll.nothing(now, false), at);
         }
     }
@@ -59,7 +70,7 @@ mod tests {
     fn end_of_time() {
         let mut poll = Poll::new();
         assert_eq!(poll.traffic(u64::MAX, true), Some(u64::MAX));
-        assert_eq!(poll.expired(), Look::Memory);
+        assert_eq!(poll.expired(u64::MAX), Look::Memory);
         assert_eq!(poll.nothing(u64::MAX, true), Some(u64::MAX));
     }
 }
