@@ -5,10 +5,8 @@ use std::ffi::OsStr;
 use std::fmt::{self, Display};
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,6 +15,7 @@ use clap::ValueEnum;
 use elf::abi::SHF_EXECINSTR;
 use elf::endian::AnyEndian;
 use elf::ElfBytes;
+use guest::{run, Client, Function};
 use serde::Serialize;
 
 use crate::model::Model;
@@ -37,26 +36,6 @@ pub(crate) enum Driver {
     /// The kernel's driver for a management engine
     #[value(name = "mei_me")]
     MeiMe,
-}
-
-/// A firmware client of the model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Client {
-    /// One of those that `--more-echo` adds, from 1 on.
-    Echo(u16),
-    /// The SPDM responder.
-    Spdm,
-}
-
-mod connect {
-    nix::ioctl_readwrite!(
-        /// `IOCTL_ISSEI_CONNECT_CLIENT` and `IOCTL_MEI_CONNECT_CLIENT`: takes a UUID, gives
-        /// properties.
-        client,
-        b'H',
-        1,
-        [u8; 16]
-    );
 }
 
 impl Driver {
@@ -99,7 +78,7 @@ impl Driver {
     pub(crate) fn wait_until_usable(self) -> Result<()> {
         let start = Instant::now();
         loop {
-            match self.connect(Client::Echo(1)) {
+            match self.connect(Client::More(1)) {
                 Ok(_) => return Ok(()),
                 Err(error) if start.elapsed() > PATIENCE => {
                     return Err(error).with_context(|| format!("{self} is not usable"))
@@ -128,8 +107,7 @@ impl Driver {
                 uuid[field].reverse();
             }
         }
-        // SAFETY: The kernel reads and writes 16 bytes, which is what the reference points to.
-        unsafe { connect::client(file.as_raw_fd(), &mut uuid) }?;
+        guest::ioctl::connect(&file, uuid)?;
         Ok(file)
     }
 
@@ -139,18 +117,19 @@ impl Driver {
         self.modules().iter().any(named)
     }
 
-    /// The first function that it is bound to, and how it is named there.
+    /// The first function that it is bound to.
     pub(crate) fn function(self) -> Result<Function> {
-        let name = match self {
+        let driver = match self {
             Self::IsseiRust => "issei_rust",
             Self::Issei => "issei_heci",
             Self::MeiMe => "mei_me",
         };
-        let driver = Path::new("/sys/bus/pci/drivers").join(name);
-        for entry in std::fs::read_dir(&driver).context("the driver is not loaded")? {
+        let directory = Path::new("/sys/bus/pci/drivers").join(driver);
+        for entry in std::fs::read_dir(directory).context("the driver is not loaded")? {
             let address = entry?.file_name().to_string_lossy().into_owned();
             if address.starts_with("0000:") {
-                return Ok(Function { driver, address });
+                let driver = driver.to_owned();
+                return Ok(Function { address, driver });
             }
         }
         bail!("{self} is bound to no function")
@@ -197,53 +176,6 @@ impl Display for Driver {
         let value = self.to_possible_value().ok_or(fmt::Error)?;
         formatter.write_str(value.get_name())
     }
-}
-
-impl Client {
-    fn uuid(self) -> [u8; 16] {
-        let number: u128 = match self {
-            Self::Echo(number) => 0x62756c6b_6563_686f_8001_000000000000 + u128::from(number),
-            Self::Spdm => 0xe85149df_9447_4c9a_8367_c4e33464f1b4,
-        };
-        number.to_be_bytes()
-    }
-}
-
-/// A function on the PCI bus, bound to a driver.
-pub(crate) struct Function {
-    driver: PathBuf,
-    address: String,
-}
-
-impl Function {
-    /// Takes the driver away.
-    pub(crate) fn unbind(&self) -> Result<()> {
-        self.write("unbind")
-    }
-
-    /// Gives it back. Returns when its probe has ended.
-    pub(crate) fn bind(&self) -> Result<()> {
-        self.write("bind")
-    }
-
-    fn write(&self, file: &str) -> Result<()> {
-        let path = self.driver.join(file);
-        std::fs::write(&path, &self.address)
-            .with_context(|| format!("cannot write {}", path.display()))
-    }
-}
-
-/// Runs a program, which must succeed; returns its output.
-fn run(program: &str, arguments: &[&str]) -> Result<Vec<u8>> {
-    let output = Command::new(program)
-        .args(arguments)
-        .output()
-        .with_context(|| format!("cannot run {program}"))?;
-    if !output.status.success() {
-        let error = String::from_utf8_lossy(&output.stderr);
-        bail!("{program} {}: {}", arguments.join(" "), error.trim());
-    }
-    Ok(output.stdout)
 }
 
 /// Refuses to go on where a driver is loaded already: what it did before would count.

@@ -8,9 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{ensure, Context, Result};
+use guest::Client;
 use serde_json::{json, Value};
 
-use crate::driver::{Client, Driver};
+use crate::driver::Driver;
 use crate::system::{monotonic, Usage};
 
 /// Round trips that are not counted, before those that are.
@@ -69,7 +70,7 @@ fn measure(
 /// Round trips of `size` bytes with an echo client.
 pub(crate) fn echo(driver: Driver, size: usize, count: u32) -> Result<Value> {
     let message = pattern(size);
-    let mut file = driver.connect(Client::Echo(1))?;
+    let mut file = driver.connect(Client::More(1))?;
     measure(driver, &mut file, &message, count, |answer| {
         answer == message
     })
@@ -97,7 +98,7 @@ pub(crate) fn work(
 ) -> Result<()> {
     let message = pattern(size);
     let mut answer = vec![0; 0x1_0000];
-    let mut file = driver.connect(Client::Echo(client))?;
+    let mut file = driver.connect(Client::More(client))?;
     thread::sleep(start.saturating_sub(monotonic()?));
     let mut count = 0u64;
     while monotonic()? < end {

@@ -6,10 +6,11 @@ use std::fs::File;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use guest::Client;
 use serde_json::{json, Value};
 
-use crate::driver::{Client, Driver};
+use crate::driver::Driver;
 use crate::system::Usage;
 use crate::tracing::Tracing;
 
@@ -43,7 +44,7 @@ const TRIES: u32 = 10;
 /// Idles for `time`, with an open connection or without.
 pub(crate) fn idle(driver: Driver, connected: bool, time: Duration) -> Result<Value> {
     let connection = match connected {
-        true => Some(driver.connect(Client::Echo(1))?),
+        true => Some(driver.connect(Client::More(1))?),
         false => None,
     };
     thread::sleep(SETTLE);
@@ -72,15 +73,15 @@ pub(crate) fn memory(driver: Driver) -> Result<Value> {
     for _ in 0..TRIES {
         let (file, _) = taken(&own, || Ok(File::open(driver.device())?))?;
         open = open.min(file.memory);
-        let (file, _) = taken(&own, || Ok(driver.connect(Client::Echo(1))?))?;
+        let (file, _) = taken(&own, || Ok(driver.connect(Client::More(1))?))?;
         connected = connected.min(file.memory);
     }
     for _ in 0..TRIES {
         let function = driver.function()?;
-        function.unbind()?;
+        function.unbind().context("unbind")?;
         // Threads of the driver and of the kernel have their parts in it.
         let (bound, ()) = taken("", || {
-            function.bind()?;
+            function.bind().context("bind")?;
             driver.wait_until_usable()?;
             driver.model()?.wait_until_quiet()
         })?;

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The control port of a device model: one JSON object per line in, one per line out.
+//! What a device model is asked for.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{ensure, Result};
 use serde_json::{json, Value};
 
 /// How long the function must have been left alone to be called quiet.
@@ -15,41 +13,23 @@ const QUIET: Duration = Duration::from_millis(300);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The control port of one model.
-pub(crate) struct Model(BufReader<File>);
+pub(crate) struct Model(guest::Model);
 
 impl Model {
     /// Opens the port of the model with this number.
     pub(crate) fn open(number: u32) -> Result<Self> {
-        let path = format!("/dev/virtio-ports/heci{number}");
-        let file = OpenOptions::new().read(true).write(true).open(&path);
-        let file = file.with_context(|| format!("cannot open {path}"))?;
-        Ok(Self(BufReader::new(file)))
-    }
-
-    /// Runs a command, which must succeed.
-    pub(crate) fn command(&mut self, command: &Value) -> Result<Value> {
-        self.0
-            .get_mut()
-            .write_all(format!("{command}\n").as_bytes())?;
-        let mut line = String::new();
-        self.0.read_line(&mut line)?;
-        let answer: Value = serde_json::from_str(&line).context("the model's answer")?;
-        ensure!(
-            answer["ok"] == true,
-            "the model refused {command}: {answer}"
-        );
-        Ok(answer)
+        guest::Model::open(number).map(Self)
     }
 
     /// Zeroes the counters.
     pub(crate) fn clear(&mut self) -> Result<()> {
-        self.command(&json!({"cmd": "counters", "clear": true}))?;
+        self.0.command(&json!({"cmd": "counters", "clear": true}))?;
         Ok(())
     }
 
     /// Everything that the model has counted.
     pub(crate) fn counters(&mut self) -> Result<Value> {
-        let mut counters = self.command(&json!({"cmd": "counters"}))?;
+        let mut counters = self.0.command(&json!({"cmd": "counters"}))?;
         if let Value::Object(counters) = &mut counters {
             counters.remove("ok");
         }
@@ -58,7 +38,7 @@ impl Model {
 
     /// Makes each register access cost so much.
     pub(crate) fn set_mmio_cost(&mut self, us: u64) -> Result<()> {
-        self.command(&json!({"cmd": "set", "mmio_cost_us": us}))?;
+        self.0.command(&json!({"cmd": "set", "mmio_cost_us": us}))?;
         Ok(())
     }
 
