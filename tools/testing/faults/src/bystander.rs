@@ -2,7 +2,7 @@
 //! The bystander: a process of its own with an echo client of its own, which exchanges messages all
 //! the time, looks at every byte, and tells what it has suffered.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -10,11 +10,10 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{ensure, Context, Result};
+use guest::{ioctl, until, Client, Device};
 use serde::{Deserialize, Serialize};
 
-use crate::program::{connect, name, pattern};
-use crate::step::Client;
-use crate::system::until;
+use crate::program::{name, pattern};
 
 const CLIENT: Client = Client::Bulk;
 const PAUSE: Duration = Duration::from_millis(1);
@@ -43,9 +42,9 @@ pub(crate) struct Bystander {
 
 impl Bystander {
     /// Starts the process, which does nothing yet.
-    pub(crate) fn start(device: u32) -> Result<Self> {
+    pub(crate) fn start(device: Device) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["bystander", &device.to_string()])
+            .args(["bystander", &device.0.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -109,7 +108,7 @@ struct Shared {
 }
 
 /// The process: takes `go`, `report` and `halt`, and answers each with a report.
-pub(crate) fn work(device: u32) -> Result<()> {
+pub(crate) fn work(device: Device) -> Result<()> {
     let shared = Arc::new(Mutex::new(Shared::default()));
     let worker = Arc::clone(&shared);
     thread::spawn(move || exchange(device, &worker));
@@ -130,8 +129,7 @@ pub(crate) fn work(device: u32) -> Result<()> {
     Ok(())
 }
 
-fn exchange(device: u32, shared: &Mutex<Shared>) {
-    let path = format!("/dev/issei{device}");
+fn exchange(device: Device, shared: &Mutex<Shared>) {
     let (mut file, mut seed) = (None, 0);
     loop {
         thread::sleep(PAUSE);
@@ -144,8 +142,8 @@ fn exchange(device: u32, shared: &Mutex<Shared>) {
         }
         let Some(open) = &mut file else {
             // A device that is not there, or whose link is not up, is told of by the connection that was lost.
-            file = OpenOptions::new().read(true).write(true).open(&path).ok();
-            file = file.filter(|file| connect(file, CLIENT).is_ok());
+            file = device.open().ok();
+            file = file.filter(|file| ioctl::connect(file, CLIENT.uuid()).is_ok());
             continue;
         };
         seed += 1;

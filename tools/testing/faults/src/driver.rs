@@ -22,12 +22,4 @@ impl Driver {
             Self::IsseiC => "issei-heci",
         }
     }
-
-    /// Its directory in /sys/bus/pci/drivers.
-    pub(crate) fn directory(self) -> &'static str {
-        match self {
-            Self::IsseiRust => "issei_rust",
-            Self::IsseiC => "issei_heci",
-        }
-    }
 }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Every allocation of a call fails in turn, by the kernel's fault injection: `fail-nth`.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{bail, ensure, Context, Result};
+use guest::{ioctl, until, Client, Device, Function};
 
-use crate::program::{connect, disconnect, name, pattern, OK};
-use crate::step::{Client, Failing};
-use crate::system::{until, Function};
+use crate::program::{name, pattern, OK};
+use crate::step::Failing;
 
 /// Which allocation of this thread fails next; 0 once it has.
 const FAIL_NTH: &str = "/proc/thread-self/fail-nth";
@@ -82,7 +82,7 @@ impl Prepared {
         }
         let file = open()?;
         if what != Failing::Connect {
-            let connected = until(LIMIT, || connect(&file, CLIENT).is_ok());
+            let connected = until(LIMIT, || connect(&file).is_ok());
             ensure!(connected, "cannot connect");
         }
         if what == Failing::Read {
@@ -97,7 +97,7 @@ impl Prepared {
         match what {
             Failing::Probe => function.bind(),
             Failing::Open => open().map(drop),
-            Failing::Connect => connect(file()?, CLIENT),
+            Failing::Connect => connect(file()?),
             Failing::Write => file()?.write_all(&self.message),
             Failing::Read => {
                 let mut answer = vec![0; 0x1_0000];
@@ -107,14 +107,15 @@ impl Prepared {
                     false => Err(io::ErrorKind::InvalidData.into()),
                 }
             }
-            Failing::Disconnect => disconnect(file()?),
+            Failing::Disconnect => ioctl::disconnect(file()?),
         }
     }
 }
 
 fn open() -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/issei0")
+    Device(0).open()
+}
+
+fn connect(file: &File) -> io::Result<()> {
+    ioctl::connect(file, CLIENT.uuid())
 }

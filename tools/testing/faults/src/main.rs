@@ -21,6 +21,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use guest::Device;
 
 use driver::Driver;
 use matrix::{Matrix, OnC, Part, Row};
@@ -67,7 +68,7 @@ fn main() -> Result<ExitCode> {
             }
         }
         Command::Document => print!("{}", document::page(&Matrix::read()?)?),
-        Command::Bystander { device } => bystander::work(device)?,
+        Command::Bystander { device } => bystander::work(Device(device))?,
     }
     Ok(ExitCode::SUCCESS)
 }

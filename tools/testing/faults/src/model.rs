@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
-//! The control port of a device model: one JSON object per line in, one per line out.
+//! What a device model is told and asked.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
 use std::time::Duration;
 
 use anyhow::{ensure, Context, Result};
+use guest::retry;
 use serde_json::{json, Map, Value};
-
-use crate::system::until;
-
-/// How long the port may take to be there.
-const OPEN_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long an armed fault may take to fire.
 const FIRE_LIMIT: Duration = Duration::from_secs(10);
@@ -21,40 +15,22 @@ const MEASUREMENT: u8 = 10;
 const MANIFEST: u8 = 9;
 
 /// The control port of one model.
-pub(crate) struct Model(BufReader<File>);
+pub(crate) struct Model(guest::Model);
 
 impl Model {
     /// Opens the port of the model with this number.
     pub(crate) fn open(number: u32) -> Result<Self> {
-        let path = format!("/dev/virtio-ports/heci{number}");
-        let open = || OpenOptions::new().read(true).write(true).open(&path);
-        // A port that has just come needs a moment until its other end is there.
-        until(OPEN_LIMIT, || open().is_ok());
-        let file = open().with_context(|| format!("cannot open {path}"))?;
-        let mut model = Self(BufReader::new(file));
-        let state = json!({"cmd": "state"});
-        let mut answers = || model.command(&state).is_ok();
-        ensure!(until(OPEN_LIMIT, &mut answers), "{path} does not answer");
-        Ok(model)
+        guest::Model::open(number).map(Self)
     }
 
     /// Runs a command, which must succeed.
     pub(crate) fn command(&mut self, command: &Value) -> Result<Value> {
-        self.send(command)?;
-        let mut line = String::new();
-        self.0.read_line(&mut line)?;
-        let answer: Value = serde_json::from_str(&line).context("the model's answer")?;
-        ensure!(
-            answer["ok"] == true,
-            "the model refused {command}: {answer}"
-        );
-        Ok(answer)
+        self.0.command(command)
     }
 
-    /// Sends a command that nobody is left to answer.
-    pub(crate) fn send(&mut self, command: &Value) -> Result<()> {
-        let line = format!("{command}\n");
-        Ok(self.0.get_mut().write_all(line.as_bytes())?)
+    /// Ends it, a surprise removal.
+    pub(crate) fn quit(self) -> Result<()> {
+        self.0.quit()
     }
 
     /// Lets nothing go wrong any more.
@@ -104,12 +80,7 @@ impl Model {
     /// Waits until every armed fault has fired as often as it shall: a row with another would test
     /// something else, or nothing.
     pub(crate) fn all_fired(&mut self) -> Result<()> {
-        let mut missing = Ok(());
-        until(FIRE_LIMIT, || {
-            missing = self.have_fired();
-            missing.is_ok()
-        });
-        missing
+        retry(FIRE_LIMIT, || self.have_fired())
     }
 
     fn have_fired(&mut self) -> Result<()> {

@@ -2,22 +2,22 @@
 //! Programs on `/dev/issei<N>`: calls in threads of their own, so that one that never returns is
 //! seen and ended.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::os::unix::thread::JoinHandleExt;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure, Context, Result};
+use guest::{ioctl, until, Device};
 use nix::errno::Errno;
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::pthread::pthread_kill;
 use nix::sys::signal::{sigaction, SaFlags, SigAction, SigHandler, SigSet, Signal};
 
-use crate::step::{Call, Client};
-use crate::system::until;
+use crate::step::Call;
 
 /// How long a call may take before it counts as silence.
 const PATIENCE: Duration = Duration::from_millis(2500);
@@ -29,25 +29,9 @@ pub(crate) const OK: &str = "ok";
 /// What stands for a call that does not return.
 pub(crate) const SILENCE: &str = "silence";
 
-mod ioctl {
-    nix::ioctl_readwrite!(
-        /// `IOCTL_ISSEI_CONNECT_CLIENT`: takes a UUID, gives properties.
-        connect,
-        b'H',
-        1,
-        [u8; 16]
-    );
-    nix::ioctl_none!(
-        /// `IOCTL_ISSEI_DISCONNECT_CLIENT`
-        disconnect,
-        b'H',
-        2
-    );
-}
-
 /// A program with one file.
 pub(crate) struct Program {
-    device: u32,
+    device: Device,
     file: Option<Arc<File>>,
     /// What was written last.
     written: Arc<Mutex<Vec<u8>>>,
@@ -60,7 +44,7 @@ struct Running(JoinHandle<String>);
 
 impl Program {
     /// A program that has opened nothing.
-    pub(crate) fn new(device: u32, seed: u32) -> Self {
+    pub(crate) fn new(device: Device, seed: u32) -> Self {
         Self {
             device,
             file: None,
@@ -109,8 +93,7 @@ impl Program {
 
     fn start(&mut self, call: &Call) -> Result<Running> {
         if self.file.is_none() {
-            let path = format!("/dev/issei{}", self.device);
-            match OpenOptions::new().read(true).write(true).open(path) {
+            match self.device.open() {
                 Ok(file) => self.file = Some(Arc::new(file)),
                 Err(error) => {
                     let name = name(&error);
@@ -169,21 +152,6 @@ pub(crate) fn name(error: &std::io::Error) -> String {
     format!("{:?}", Errno::from_raw(number))
 }
 
-/// Connects a file to a firmware client.
-pub(crate) fn connect(file: &File, client: Client) -> std::io::Result<()> {
-    let mut uuid = client.uuid();
-    // SAFETY: The kernel reads and writes 16 bytes, which is what the reference points to.
-    unsafe { ioctl::connect(file.as_raw_fd(), &mut uuid) }?;
-    Ok(())
-}
-
-/// Ends the connection of a file.
-pub(crate) fn disconnect(file: &File) -> std::io::Result<()> {
-    // SAFETY: There is no argument.
-    unsafe { ioctl::disconnect(file.as_raw_fd()) }?;
-    Ok(())
-}
-
 fn act(file: &File, written: &Mutex<Vec<u8>>, call: &Call, seed: u32) -> String {
     match attempt(file, written, call, seed) {
         Ok(result) => result,
@@ -219,8 +187,8 @@ fn attempt(
     };
     match call {
         Call::Open => Ok(OK.to_owned()),
-        Call::Connect(client) => connect(file, *client).map(|()| OK.to_owned()),
-        Call::Disconnect => disconnect(file).map(|()| OK.to_owned()),
+        Call::Connect(client) => ioctl::connect(file, client.uuid()).map(|()| OK.to_owned()),
+        Call::Disconnect => ioctl::disconnect(file).map(|()| OK.to_owned()),
         Call::Write(length) => write(*length),
         Call::Read => read(),
         Call::Echo(length) => {

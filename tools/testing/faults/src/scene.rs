@@ -3,11 +3,11 @@
 //! and what has come of them.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure, Context, Result};
+use guest::{until, Client, Device, Function};
 
 use crate::bystander::Bystander;
 use crate::driver::Driver;
@@ -17,8 +17,8 @@ use crate::matrix::{Machine, Part, Row};
 use crate::model::Model;
 use crate::outcome::Observed;
 use crate::program::{name, Program, OK};
-use crate::step::{Action, Call, Client, Deed, Step};
-use crate::system::{self, until, Function, SPDM_LIMIT};
+use crate::step::{Action, Call, Deed, Step};
+use crate::system::{self, spdm_is_busy, spdm_state, SPDM_LIMIT};
 
 /// How long bring-up may take where nothing is wrong.
 const UP_LIMIT: Duration = Duration::from_secs(10);
@@ -50,6 +50,7 @@ pub(crate) struct Scene {
     /// [`None`] when it was told to quit.
     model: Option<Model>,
     function: Function,
+    device: Device,
     bystander: Bystander,
     log: Log,
     programs: BTreeMap<char, Program>,
@@ -68,15 +69,16 @@ impl Scene {
         system::load(driver.module(), parameters)?;
         let mut functions = Vec::new();
         let there_are = || {
-            functions = Function::all(driver).unwrap_or_default();
+            functions = system::functions().unwrap_or_default();
             functions.len() == machine.devices()
         };
         ensure!(until(UP_LIMIT, there_are), "devices are missing");
-        let function = functions.first().context("no device")?.clone();
-        let other = functions.last().context("no device")?.number;
+        let (_, other) = *functions.last().context("no device")?;
+        let (function, device) = functions.swap_remove(0);
         Ok(Self {
             model: Some(Model::open(0)?),
             function,
+            device,
             bystander: Bystander::start(other)?,
             log: Log::from_now()?,
             programs: BTreeMap::new(),
@@ -88,7 +90,7 @@ impl Scene {
     /// Runs a row to its end.
     pub(crate) fn run(&mut self, part: &Part, row: &Row) -> Result<Observed> {
         self.prepare(part, row).context("before the fault")?;
-        let before = self.function.statistics();
+        let before = self.statistics();
         let resets = self.model()?.resets()?;
         let mut calls = Vec::new();
         for step in &row.steps {
@@ -123,7 +125,7 @@ impl Scene {
             Some(model) => model.resets()? - resets,
             None => 0,
         };
-        let after = self.function.statistics();
+        let after = self.statistics();
         let named = row.must.counts.keys().map(String::as_str);
         let counts = FAULTS.iter().copied().chain(named);
         let count = |name: &str| {
@@ -161,7 +163,7 @@ impl Scene {
             let up = self.works_again(Instant::now());
             up.context("the device does not work before the fault")?;
             ensure!(
-                until(SPDM_LIMIT, || !self.function.spdm_is_busy()),
+                until(SPDM_LIMIT, || !spdm_is_busy(self.device)),
                 "no end of SPDM"
             );
         }
@@ -195,9 +197,14 @@ impl Scene {
         lines.is_ok_and(|lines| lines.iter().any(|line| line.contains(C_IS_DEAD)))
     }
 
+    /// The counters in debugfs; none where there are none.
+    fn statistics(&self) -> BTreeMap<String, u64> {
+        self.device.counts("statistics").unwrap_or_default()
+    }
+
     fn program(&mut self) -> Program {
         self.seed += SEEDS;
-        Program::new(self.function.number, self.seed)
+        Program::new(self.device, self.seed)
     }
 
     /// Does a step. Its result, if it is recorded.
@@ -219,8 +226,7 @@ impl Scene {
                 self.programs.remove(name).context("nobody")?.close()?;
             }
             Action::Model(command) if command["cmd"] == "quit" => {
-                self.model()?.send(command)?;
-                self.model = None;
+                self.model.take().context("the model has quit")?.quit()?;
             }
             Action::Model(command) => {
                 if command["cmd"] == "clear_faults" {
@@ -236,10 +242,9 @@ impl Scene {
             Action::Fired => self.model()?.all_fired()?,
             Action::Sleep(ms) => thread::sleep(Duration::from_millis(*ms)),
             Action::Spdm => {
-                let through =
-                    || self.function.spdm_state().is_some() && !self.function.spdm_is_busy();
+                let through = || spdm_state(self.device).is_some() && !spdm_is_busy(self.device);
                 until(SPDM_LIMIT, through);
-                return self.function.spdm_state().context("there is no SPDM agent");
+                return spdm_state(self.device).context("there is no SPDM agent");
             }
             Action::Machine(deed) => return self.machine(deed),
         }
@@ -267,10 +272,10 @@ impl Scene {
             Deed::Unbind => self.function.unbind(),
             Deed::Bind => self.function.bind(),
             Deed::Remove => self.function.remove(),
-            Deed::Rescan => system::rescan(),
-            Deed::Reset => fs::write(self.function.class("reset"), "1"),
+            Deed::Rescan => guest::rescan(),
+            Deed::Reset => self.device.set_attribute("reset", "1"),
             Deed::Authenticate => {
-                self.function.authenticate()?;
+                system::authenticate(self.device)?;
                 Ok(())
             }
             Deed::Sleep(level) => {
@@ -287,11 +292,11 @@ impl Scene {
 
     /// Milliseconds since `start` until the SPDM agent has authenticated the engine.
     fn authenticates_again(&self, start: Instant) -> Result<Option<u64>> {
-        until(SPDM_LIMIT, || !self.function.spdm_is_busy());
+        until(SPDM_LIMIT, || !spdm_is_busy(self.device));
         // Whatever the row has shown, the engine is seen for the first time.
-        fs::write(self.function.class("spdm/accepted"), "none")?;
-        self.function.authenticate()?;
-        let state = self.function.spdm_state().unwrap_or_default();
+        self.device.set_attribute("spdm/accepted", "none")?;
+        system::authenticate(self.device)?;
+        let state = spdm_state(self.device).unwrap_or_default();
         let authenticated = state.starts_with("authenticated");
         Ok(authenticated.then(|| start.elapsed().as_millis() as u64))
     }

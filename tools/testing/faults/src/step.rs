@@ -5,9 +5,8 @@
 //! the step must succeed. A letter and a colon name the program that makes a call; without, it is
 //! the program `a`.
 
-use std::str::FromStr;
-
 use anyhow::{anyhow, bail, ensure, Context, Error, Result};
+use guest::Client;
 use serde::Deserialize;
 use serde_json::{json, Map, Value};
 
@@ -57,16 +56,6 @@ pub(crate) enum Call {
     Poll,
 }
 
-/// A firmware client of the model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Client {
-    Spdm,
-    EchoA,
-    EchoB,
-    Bulk,
-    Late,
-}
-
 /// What the machine does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Deed {
@@ -94,35 +83,6 @@ pub(crate) enum Failing {
     Write,
     Read,
     Disconnect,
-}
-
-impl Client {
-    /// Its id with the model's default clients.
-    pub(crate) fn uuid(self) -> [u8; 16] {
-        let number: u128 = match self {
-            Self::Spdm => 0xe85149df_9447_4c9a_8367_c4e33464f1b4,
-            Self::EchoA => 0x44444444_4444_4444_4444_444444444444,
-            Self::EchoB => 0x11111111_1111_1111_1111_111111111111,
-            Self::Bulk => 0x62756c6b_6563_686f_8000_000000000001,
-            Self::Late => 0x6c617465_6563_686f_8000_000000000002,
-        };
-        number.to_be_bytes()
-    }
-}
-
-impl FromStr for Client {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        Ok(match name {
-            "spdm" => Self::Spdm,
-            "echo-a" => Self::EchoA,
-            "echo-b" => Self::EchoB,
-            "bulk" => Self::Bulk,
-            "late" => Self::Late,
-            _ => bail!("there is no client {name}"),
-        })
-    }
 }
 
 impl TryFrom<String> for Step {
@@ -187,13 +147,24 @@ fn action(line: &str) -> Result<Action> {
 fn call(words: &[&str]) -> Result<Call> {
     Ok(match *words {
         ["open"] => Call::Open,
-        ["connect", client] => Call::Connect(client.parse()?),
+        ["connect", name] => Call::Connect(client(name)?),
         ["disconnect"] => Call::Disconnect,
         ["write", length] => Call::Write(length.parse()?),
         ["read"] => Call::Read,
         ["echo", length] => Call::Echo(length.parse()?),
         ["poll"] => Call::Poll,
         _ => bail!("nobody knows how to do that"),
+    })
+}
+
+fn client(name: &str) -> Result<Client> {
+    Ok(match name {
+        "spdm" => Client::Spdm,
+        "echo-a" => Client::EchoA,
+        "echo-b" => Client::EchoB,
+        "bulk" => Client::Bulk,
+        "late" => Client::Late,
+        _ => bail!("there is no client {name}"),
     })
 }
 
