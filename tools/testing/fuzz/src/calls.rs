@@ -14,11 +14,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use guest::Client;
 use nix::sys::signal::{kill, Signal};
 use nix::sys::wait::{waitpid, WaitPidFlag, WaitStatus};
 use nix::unistd::{fork, ForkResult, Pid};
 
-use crate::device::{self, Client};
+use crate::device::{self, DEVICE};
 use crate::random::Random;
 use crate::tap::Tap;
 use shared::{Kind, Shared};
@@ -46,7 +47,7 @@ const NEEDED: &[Kind] = &[
 
 /// Runs so many workers for a while and prints what came of it.
 pub(crate) fn run(seed: u64, time: Duration, workers: u16) -> Result<bool> {
-    device::wait_up(UP)?;
+    DEVICE.wait_up(UP)?;
     let shared = Shared::new()?;
     let mut random = Random(seed);
     let mut children = Vec::new();
@@ -139,7 +140,7 @@ fn wait(shared: &Shared, mut children: Vec<Pid>, time: Duration) -> Result<(bool
 
 /// Nothing is open, and no answer is due.
 fn left() -> Result<()> {
-    device::wait_up(UP)?;
+    DEVICE.wait_up(UP)?;
     for what in ["open_files", "owed_answers"] {
         let count = device::counted("state", what)?;
         anyhow::ensure!(count == 0, "{what} {count}");
@@ -148,10 +149,12 @@ fn left() -> Result<()> {
 }
 
 fn echo(workers: u16) -> Result<()> {
-    device::set_attribute("spdm/policy", "audit")?;
-    device::wait_up(UP)?;
-    let own = (1..=workers).map(Client::Own);
-    for client in own.chain([Client::Echo(false), Client::Echo(true), Client::Late]) {
+    DEVICE
+        .set_attribute("spdm/policy", "audit")
+        .context("policy")?;
+    DEVICE.wait_up(UP)?;
+    let own = (1..=workers).map(Client::More);
+    for client in own.chain([Client::EchoA, Client::EchoB, Client::Late]) {
         for length in [1, 4096, client.mtu() as u32] {
             device::echo(client, length).with_context(|| format!("{client:?}, {length} bytes"))?;
         }

@@ -11,10 +11,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{ensure, Context, Result};
+use guest::{retry, until, Client};
 use nix::errno::Errno;
-use serde_json::{json, Value};
 
-use crate::device::{self, Client, BULK_MTU, DEBUGFS};
+use crate::device::{self, BULK_MTU, DEBUGFS, DEVICE};
 use crate::message::{contents, Tag};
 use crate::model::Model;
 use crate::random::Random;
@@ -179,7 +179,7 @@ impl Common {
 
 /// Runs rounds until the time is over, and prints what came of it.
 pub(crate) fn run(seed: u64, time: Duration, workers: u16, one_in: u64) -> Result<bool> {
-    device::wait_up(RECOVERY)?;
+    DEVICE.wait_up(RECOVERY)?;
     wait_authenticated().context("before the fuzzer is on")?;
     let common = Arc::new(Common {
         stop: AtomicBool::new(false),
@@ -259,7 +259,7 @@ fn round(common: &Arc<Common>, seed: u64, workers: u16, one_in: u64) -> Result<b
                 let mut random = Random(seed ^ u64::from(number) << 32);
                 let mut message = 0;
                 while !common.stop.load(SeqCst) {
-                    common.converse(Client::Own(number), &mut random, &mut message, bus)?;
+                    common.converse(Client::More(number), &mut random, &mut message, bus)?;
                     thread::sleep(Duration::from_millis(2));
                 }
                 Ok(())
@@ -295,19 +295,18 @@ fn round(common: &Arc<Common>, seed: u64, workers: u16, one_in: u64) -> Result<b
 fn recover(common: &Common, workers: u16) -> Result<Duration> {
     common.model().fuzz(0, 0)?;
     let before = device::counted("state", "generation")?;
-    common.model().command(&json!({"cmd": "reset_firmware"}))?;
+    common.model().reset_firmware()?;
     let start = Instant::now();
     // What is shown as up may be the link before.
-    while device::counted("state", "generation")? == before && start.elapsed() < RECOVERY {
-        thread::sleep(Duration::from_millis(5));
-    }
-    device::wait_up(RECOVERY.saturating_sub(start.elapsed()))?;
+    let is_another = || device::counted("state", "generation").is_ok_and(|now| now != before);
+    until(RECOVERY, is_another);
+    DEVICE.wait_up(RECOVERY.saturating_sub(start.elapsed()))?;
     let took = start.elapsed();
     for number in 1..=workers {
-        device::echo(Client::Own(number), 4096)?;
-        device::echo(Client::Own(number), 65516)?;
+        device::echo(Client::More(number), 4096)?;
+        device::echo(Client::More(number), BULK_MTU as u32)?;
     }
-    let state: Value = common.model().command(&json!({"cmd": "state"}))?;
+    let state = common.model().state()?;
     ensure!(
         state["link"] == "up",
         "the firmware thinks that the link is {}",
@@ -321,22 +320,18 @@ fn recover(common: &Common, workers: u16) -> Result<Duration> {
 
 /// Waits until nothing of this kind is left: the SPDM agent may be at work, and gets its answer.
 fn wait_for_none(what: &str) -> Result<()> {
-    let start = Instant::now();
-    loop {
+    retry(AUTHENTICATION, || {
         let count = device::counted("state", what)?;
-        if count == 0 {
-            return Ok(());
-        }
-        ensure!(start.elapsed() < AUTHENTICATION, "{what} {count}");
-        thread::sleep(Duration::from_millis(20));
-    }
+        ensure!(count == 0, "{what} {count}");
+        Ok(())
+    })
 }
 
 /// Waits until the SPDM agent has authenticated the engine.
 fn wait_authenticated() -> Result<()> {
     let start = Instant::now();
     loop {
-        let state = device::attribute("spdm/state")?;
+        let state = DEVICE.attribute("spdm/state").context("spdm/state")?;
         if state == "authenticated" {
             return Ok(());
         }
@@ -346,7 +341,7 @@ fn wait_authenticated() -> Result<()> {
         );
         if !["waiting", "running"].contains(&state.as_str()) {
             // It found something wrong while the firmware was fuzzed, or is through with trying.
-            let asked = device::set_attribute("spdm/authenticate", "1");
+            let asked = DEVICE.set_attribute("spdm/authenticate", "1");
             asked.context(state)?;
         }
         thread::sleep(Duration::from_millis(200));

@@ -10,11 +10,13 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use guest::ioctl::{CONNECT, DISCONNECT, STATUS};
+use guest::Client;
 use nix::errno::Errno;
 
 use super::memory::{Flaw, Memory};
 use super::shared::{Kind, Shared};
-use crate::device::{self, result, Client};
+use crate::device::{self, echoes, result};
 use crate::message::{check, contents, Tag};
 use crate::random::Random;
 
@@ -160,7 +162,7 @@ impl File {
         let was_sure = self.is_sure(hands.shared);
         let fd = self.fd.as_raw_fd();
         // SAFETY: The kernel checks the address, which is memory of nobody else.
-        let call = || result(unsafe { libc::ioctl(fd, device::CONNECT, at) } as isize);
+        let call = || result(unsafe { libc::ioctl(fd, CONNECT, at) } as isize);
         match hands.shared.call(hands.caller, Kind::Connect, call) {
             Ok(_) => {
                 let possible =
@@ -173,7 +175,7 @@ impl File {
                 self.connection = Some(Connection {
                     client,
                     since: before.quiet,
-                    weak: !client.echoes(),
+                    weak: !echoes(client),
                     pending: VecDeque::new(),
                 });
             }
@@ -202,7 +204,7 @@ impl File {
         let was_sure = self.is_sure(hands.shared);
         let fd = self.fd.as_raw_fd();
         // SAFETY: There is no argument.
-        let call = || result(unsafe { libc::ioctl(fd, device::DISCONNECT, 0) } as isize);
+        let call = || result(unsafe { libc::ioctl(fd, DISCONNECT, 0) } as isize);
         match hands.shared.call(hands.caller, Kind::Disconnect, call) {
             Ok(_) if self.connection.is_none() && !self.shared => {
                 hands
@@ -223,7 +225,7 @@ impl File {
         let before = self.before(hands.shared, format!("status, {flaw:?}"));
         let fd = self.fd.as_raw_fd();
         // SAFETY: As in `connect`.
-        let call = || result(unsafe { libc::ioctl(fd, device::STATUS, at) } as isize);
+        let call = || result(unsafe { libc::ioctl(fd, STATUS, at) } as isize);
         match hands.shared.call(hands.caller, Kind::Status, call) {
             Ok(_) => {
                 let bytes = hands.memory.look(at, 4);
@@ -244,7 +246,7 @@ impl File {
     }
 
     pub(crate) fn other_ioctl(&mut self, hands: &mut Hands<'_>) {
-        let known = [device::CONNECT, device::DISCONNECT, device::STATUS];
+        let known = [CONNECT, DISCONNECT, STATUS];
         let command = match hands.random.below(3) {
             0 => hands.random.next() & 0xffff_ffff,
             1 => hands.random.pick(&known) ^ 1 << hands.random.below(32),
@@ -385,7 +387,7 @@ impl File {
             }
             return;
         };
-        if !connection.client.echoes() {
+        if !echoes(connection.client) {
             connection.pending.pop_front();
             return;
         }
@@ -403,7 +405,7 @@ impl File {
 
     /// A round trip, which cannot fail while the connection is sure.
     pub(crate) fn exchange(&mut self, hands: &mut Hands<'_>, length: usize) {
-        let is_idle = |c: &Connection| c.pending.is_empty() && c.client.echoes();
+        let is_idle = |c: &Connection| c.pending.is_empty() && echoes(c.client);
         if !self.connection.as_ref().is_some_and(is_idle) || self.flags != libc::O_RDWR {
             return;
         }

@@ -2,22 +2,19 @@
 //! Files in sysfs and debugfs, and taking the driver from the device.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 use std::time::Duration;
 
+use guest::Function;
 use nix::errno::Errno;
 
 use super::file::Hands;
 use super::shared::Kind;
-use crate::device::{self, DEBUGFS, NODE, SYSFS};
-
-fn errno(error: &std::io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(0))
-}
+use crate::device::{self, errno, DEBUGFS, DEVICE, NODE, SYSFS};
 
 /// All files below a directory, without symbolic links and without what the kernel has for every
 /// device.
@@ -129,8 +126,8 @@ pub(crate) fn write_attribute(hands: &mut Hands<'_>) {
     let digest = || {
         Some(format!(
             "{} {}",
-            device::attribute("spdm/generation").ok()?,
-            device::attribute("spdm/digest").ok()?
+            DEVICE.attribute("spdm/generation").ok()?,
+            DEVICE.attribute("spdm/digest").ok()?
         ))
     };
     let (text, allowed): (Vec<u8>, &[Errno]) = match (hands.random.below(3), name) {
@@ -172,22 +169,20 @@ pub(crate) fn policy(hands: &mut Hands<'_>) {
 
 /// Takes the driver from the device and gives it back.
 pub(crate) fn rebind(hands: &mut Hands<'_>) {
-    let Ok(function) = fs::canonicalize(format!("{SYSFS}/device")) else {
-        return;
-    };
-    let Some(address) = function.file_name().and_then(|name| name.to_str()) else {
+    let Ok(function) = DEVICE.function() else {
         return;
     };
     let shared = hands.shared;
     shared.disturb(|| {
         shared.unbound.fetch_add(1, SeqCst);
-        for file in ["unbind", "bind"] {
-            let path = format!("/sys/bus/pci/drivers/issei_rust/{file}");
-            let write = || fs::write(&path, address).map_err(|error| errno(&error));
-            if let Err(error) = shared.call(hands.caller, Kind::Bind, write) {
-                shared.wrong_result(&format!("{file}: {error}"));
+        let call = |what: &str, call: fn(&Function) -> io::Result<()>| {
+            let call = || call(&function).map_err(|error| errno(&error));
+            if let Err(error) = shared.call(hands.caller, Kind::Bind, call) {
+                shared.wrong_result(&format!("{what}: {error}"));
             }
-        }
+        };
+        call("unbind", Function::unbind);
+        call("bind", Function::bind);
     });
 }
 

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
+use guest::{ioctl, Client};
 use nix::errno::Errno;
 use nix::sys::pthread::{pthread_kill, pthread_self};
 use nix::sys::signal::{kill, sigaction, SaFlags, SigAction, SigHandler, SigSet, Signal};
@@ -18,7 +19,7 @@ use super::memory::{Flaw, Memory};
 use super::netlink;
 use super::shared::{Kind, Shared};
 use super::system;
-use crate::device::{result, Client, BULK_MTU};
+use crate::device::{result, BULK_MTU};
 use crate::random::Random;
 
 /// Files that a worker has open.
@@ -76,7 +77,7 @@ impl Worker {
         let mut worker = Self {
             shared,
             caller: 3 * usize::from(number),
-            own: Client::Own(number + 1),
+            own: Client::More(number + 1),
             random: Random(seed),
             memory: Memory::new()?,
             files: Vec::new(),
@@ -130,8 +131,9 @@ impl Worker {
             1 => Client::Late,
             2 => Client::Unasked,
             3 => Client::Nobody(u128::from(self.random.next())),
-            4..=6 => Client::Echo(self.random.one_in(2)),
-            7 => Client::Own(self.random.below(6) as u16 + 1),
+            4..=6 if self.random.one_in(2) => Client::EchoB,
+            4..=6 => Client::EchoA,
+            7 => Client::More(self.random.below(6) as u16 + 1),
             _ => self.own,
         }
     }
@@ -220,7 +222,7 @@ impl Worker {
                             Kind::Read => libc::read(fd, at, length),
                             Kind::Write => libc::write(fd, at, length),
                             Kind::Poll => libc::poll(&mut poll, 1, 2000) as isize,
-                            _ => libc::ioctl(fd, crate::device::CONNECT, uuid) as isize,
+                            _ => libc::ioctl(fd, ioctl::CONNECT, uuid) as isize,
                         }
                     })
                 });
