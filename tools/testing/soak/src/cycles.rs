@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::device::{self, Connection, Function};
+use crate::device::{self, Connection, FIRST};
 use crate::load::{self, Work, Worker};
 use crate::phase::Outcome;
-use crate::system;
 
 /// Programs that use the device meanwhile.
 const PROGRAMS: u16 = 3;
@@ -39,7 +38,7 @@ fn repeat(
         cycle(number)?;
         times.push(start.elapsed().as_micros() as u64);
     }
-    device::wait_up(0)?;
+    device::wait_up(FIRST)?;
     let load = load::end(workers)?;
     Ok(Outcome {
         done: times.len() as u64,
@@ -51,27 +50,25 @@ fn repeat(
 /// Every other time the next cycle comes before the link is up.
 fn wait_now_and_then(number: u64) -> Result<()> {
     match number % 2 {
-        0 => device::wait_up(0),
-        _ => device::wait_node(0),
+        0 => device::wait_up(FIRST),
+        _ => device::wait_node(FIRST),
     }
 }
 
 /// Unbinds and binds.
 pub(crate) fn unbind(count: u64, limit: Duration) -> Result<Outcome> {
-    let function = Function::of(0)?;
+    let function = device::function(FIRST)?;
     repeat(count, limit, PROGRAMS, |number| {
-        function.unbind()?;
-        function.bind()?;
+        device::rebind(&function)?;
         wait_now_and_then(number)
     })
 }
 
 /// Removes the PCI function and finds it again.
 pub(crate) fn remove(count: u64, limit: Duration) -> Result<Outcome> {
-    let function = Function::of(0)?;
+    let function = device::function(FIRST)?;
     repeat(count, limit, PROGRAMS, |number| {
-        function.remove()?;
-        device::rescan()?;
+        device::replug(&function)?;
         wait_now_and_then(number)
     })
 }
@@ -94,22 +91,22 @@ pub(crate) fn reload(count: u64, limit: Duration) -> Result<Outcome> {
 /// Resets the link, by the firmware and by the driver in turn.
 pub(crate) fn reset(count: u64, limit: Duration) -> Result<Outcome> {
     repeat(count, limit, PROGRAMS, |number| {
-        let before = device::resets(0)?;
+        let before = device::resets(FIRST)?;
         match number % 2 {
             0 => device::reset_firmware(number % 16)?,
-            _ => device::reset(0)?,
+            _ => device::reset(FIRST)?,
         }
         device::wait("the reset", || {
-            device::resets(0).is_ok_and(|resets| resets > before)
+            device::resets(FIRST).is_ok_and(|resets| resets > before)
         })?;
-        device::wait_up(0)
+        device::wait_up(FIRST)
     })
 }
 
 /// Sleeps and wakes up. Every other cycle comes before the link is up again.
 pub(crate) fn suspend(count: u64, limit: Duration) -> Result<Outcome> {
     repeat(count, limit, PROGRAMS, |number| {
-        system::sleep(match number % 4 {
+        guest::sleep(match number % 4 {
             0 => "devices",
             _ => "platform",
         })?;

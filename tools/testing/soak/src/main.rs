@@ -8,7 +8,6 @@ mod load;
 mod messages;
 mod neighbours;
 mod phase;
-mod system;
 mod usage;
 
 use std::time::Duration;
@@ -78,7 +77,7 @@ type Phase<'a> = dyn Fn(u64) -> Result<Outcome> + 'a;
 
 fn run(options: &Options) -> Result<()> {
     device::load_module()?;
-    device::wait_up(0)?;
+    device::wait_up(device::FIRST)?;
     let limit = Duration::from_secs(options.limit);
     let phases: [(&str, u64, &Phase<'_>); 7] = [
         ("messages", options.messages, &|count| {

@@ -4,35 +4,35 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{ensure, Result};
+use guest::Device;
 
-use crate::device::{self, Function};
+use crate::device::{self, FIRST};
 use crate::load::{self, Work, Worker};
 use crate::phase::Outcome;
 
 /// Makes so many round trips in all with the devices but the first; that is reset, removed and unbound meanwhile. A call that is
 /// refused to a program of the others is an error.
 pub(crate) fn exchange(count: u64, limit: Duration) -> Result<Outcome> {
-    let devices = device::count()?;
-    ensure!(devices > 1, "there is one device only");
-    for number in 0..devices {
-        device::wait_up(number)?;
-        device::wait_agent(number)?;
+    let devices = Device::all()?;
+    ensure!(devices.len() > 1, "there is one device only");
+    for device in &devices {
+        device::wait_up(*device)?;
+        device::wait_agent(*device)?;
     }
-    let work = |device| Work {
-        device,
-        count: count.div_ceil((devices - 1).into()),
+    let others = devices.iter().filter(|device| **device != FIRST);
+    let work = |device: &Device| Work {
+        device: device.0,
+        count: count.div_ceil(devices.len() as u64 - 1),
         ..Work::default()
     };
-    let others: Result<Vec<_>> = (1..devices)
-        .map(|number| Worker::start(&work(number)))
-        .collect();
+    let others: Result<Vec<_>> = others.map(|device| Worker::start(&work(device))).collect();
     let mut others = others?;
     let first = Worker::start(&Work {
         patient: true,
         ..Work::default()
     })?;
 
-    let function = Function::of(0)?;
+    let function = device::function(FIRST)?;
     let start = Instant::now();
     let mut times = Vec::new();
     loop {
@@ -45,18 +45,12 @@ pub(crate) fn exchange(count: u64, limit: Duration) -> Result<Outcome> {
         }
         let start = Instant::now();
         match times.len() % 3 {
-            0 => device::reset(0)?,
-            1 => {
-                function.remove()?;
-                device::rescan()?;
-            }
-            _ => {
-                function.unbind()?;
-                function.bind()?;
-            }
+            0 => device::reset(FIRST)?,
+            1 => device::replug(&function)?,
+            _ => device::rebind(&function)?,
         }
-        device::wait_node(0)?;
-        device::wait_up(0)?;
+        device::wait_node(FIRST)?;
+        device::wait_up(FIRST)?;
         times.push(start.elapsed().as_micros() as u64);
     }
     let done = load::end(others)?;

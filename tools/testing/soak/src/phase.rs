@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::device;
+use crate::device::{self, FIRST};
 use crate::load::Done;
 use crate::usage::{self, Usage};
 
@@ -55,15 +55,15 @@ fn median(times: &[u64]) -> Option<u64> {
 
 /// Runs a phase, `count` times, and prints what came of it.
 pub(crate) fn run(name: &str, count: u64, phase: &dyn Fn(u64) -> Result<Outcome>) -> Result<()> {
-    device::limit_log(0)?;
+    device::limit_log(FIRST)?;
     phase((count / WARM_UP).clamp(4, 64))?;
-    device::wait_agent(0)?;
+    device::wait_agent(FIRST)?;
     usage::forget_leaks()?;
     let before = Usage::now()?;
     let start = Instant::now();
     let outcome = phase(count)?;
     let seconds = start.elapsed().as_secs_f64();
-    device::wait_agent(0)?;
+    device::wait_agent(FIRST)?;
     let (mut problems, growth) = before.grown(outcome.done)?;
 
     let leaks = usage::leaks()?;

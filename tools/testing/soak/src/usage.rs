@@ -8,7 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use guest::Device;
 use serde_json::{json, Value};
+
+use crate::device::FIRST;
 
 /// What is freed late, after a grace period for example, has so long.
 const SETTLE: Duration = Duration::from_secs(20);
@@ -39,7 +42,7 @@ pub(crate) struct Usage {
     entries: u64,
     devices: u64,
     /// The largest number of a device.
-    number: Option<u64>,
+    number: Option<u32>,
 }
 
 impl Usage {
@@ -54,7 +57,8 @@ impl Usage {
         });
         let meminfo = fs::read_to_string("/proc/meminfo")?;
         let mappings = fs::read_to_string("/proc/vmallocinfo")?;
-        let names = device_numbers();
+        // None where there is no class, before the driver has been loaded.
+        let devices = Device::all().unwrap_or_default();
         Ok(Self {
             // Mappings are counted below: theirs are freed late.
             objects: objects.filter(|(name, _)| name != "vmap_area").collect(),
@@ -65,10 +69,9 @@ impl Usage {
                 .count() as u64,
             files: field(&fs::read_to_string("/proc/sys/fs/file-nr")?, "").context("no files")?,
             keys: keys().context("no /proc/key-users")?,
-            entries: entries(Path::new("/sys/class/issei/issei0/"))
-                + entries(Path::new("/sys/kernel/debug/issei0/")),
-            devices: names.len() as u64,
-            number: names.into_iter().max(),
+            entries: entries(&FIRST.sysfs()) + entries(&FIRST.debugfs()),
+            devices: devices.len() as u64,
+            number: devices.last().map(|device| device.0),
         })
     }
 
@@ -167,11 +170,8 @@ fn keys() -> Option<u64> {
 
 /// The transparency log grows by files with each authentication, up to its limit of memory.
 fn entries_of_log() -> u64 {
-    let limit = fs::read_to_string("/sys/class/issei/issei0/spdm/memory_limit");
-    let limit: u64 = limit
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or(0);
+    let limit = FIRST.attribute("spdm/memory_limit").ok();
+    let limit: u64 = limit.and_then(|text| text.parse().ok()).unwrap_or(0);
     // An entry is nine files, and counts at least 4 KiB.
     limit / 4096 * 9
 }
@@ -186,17 +186,6 @@ fn entries(directory: &Path) -> u64 {
             _ => 1,
         })
         .sum()
-}
-
-fn device_numbers() -> Vec<u64> {
-    let Ok(read) = fs::read_dir("/sys/class/issei") else {
-        return Vec::new();
-    };
-    let name = |entry: fs::DirEntry| {
-        let name = entry.file_name().into_string().ok()?;
-        name.strip_prefix("issei")?.parse().ok()
-    };
-    read.flatten().filter_map(name).collect()
 }
 
 /// What kmemleak has found since [`forget_leaks`]; nothing where the kernel has none.
