@@ -5,8 +5,11 @@
 //! The driver is built with the compiler's counters. In the guest, a module notes which of them are not zero whenever the driver is
 //! unloaded, and the last program prints that. Here they become a profile as LLVM's own run time writes it.
 
+mod lines;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{ensure, Context, Result};
@@ -16,9 +19,13 @@ use serde_json::Value;
 
 use crate::cache;
 use crate::env::Env;
+use crate::host;
 use crate::module::{self, Target};
 use crate::process;
 use crate::progress::Step;
+use crate::tools::TREE;
+
+use lines::Lines;
 
 const SOURCE: &str = "tools/testing/vm/guest/coverage";
 
@@ -43,7 +50,7 @@ const RECORD_SIZE: usize = 64;
 const RECORD_COUNTERS: usize = 16;
 const LAST_VALUE_KIND: u64 = 2;
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// The arguments of make for a module with counters; `directory` takes a file for the linker.
 pub(super) fn arguments(directory: &Path) -> Result<Vec<String>> {
@@ -175,12 +182,35 @@ fn merge(outputs: impl IntoIterator<Item = String>, count: usize) -> Result<Vec<
     Ok(sum)
 }
 
-/// The table of the lines that have run in the guests whose logs are below `logs`. It is written to `build/coverage.txt`, and
-/// line by line to `build/coverage.lcov`.
+/// The table of the lines that have run: of the driver in the guests whose logs are below `logs`, and of its crates in their
+/// tests on the host.
+///
+/// It is written to `build/coverage.txt` and `build/coverage.json`, line by line to `build/coverage.lcov`, and the lines that have
+/// not run to `build/uncovered.txt`.
 pub(crate) fn report(env: &Env, logs: &Path) -> Result<String> {
     let debug = super::environment(env)?;
-    let module = super::module_path(&debug);
     let step = Step::begin("sum up the lines that have run");
+    let mut lines = Lines::default();
+    lines.add(&in_guests(&debug, &step, logs)?, Path::new(TREE))?;
+    lines.add(&on_host(&debug, &step)?, &env.checkout)?;
+    let lines = lines.not_empty()?;
+    let table = lines.table();
+    for (file, text) in [
+        ("coverage.txt", table.clone()),
+        ("coverage.json", format!("{:#}\n", lines.json())),
+        ("coverage.lcov", lines.lcov()),
+        ("uncovered.txt", lines.missing(&env.checkout)?),
+    ] {
+        let path = env.build().join(file);
+        fs::write(&path, text).with_context(|| format!("could not write {}", path.display()))?;
+    }
+    step.done("build/coverage.lcov tells of each line");
+    Ok(table)
+}
+
+/// What has run of the driver in guests.
+fn in_guests(debug: &Env, step: &Step, logs: &Path) -> Result<String> {
+    let module = super::module_path(debug);
     let profile = Profile::of(&module)?;
     let outputs = walkdir::WalkDir::new(logs)
         .into_iter()
@@ -189,100 +219,61 @@ pub(crate) fn report(env: &Env, logs: &Path) -> Result<String> {
         .map(|path| Ok(String::from_utf8_lossy(&fs::read(&path)?).into_owned()))
         .collect::<Result<Vec<String>>>()?;
     let digits = merge(outputs, profile.count)?;
-
-    let path = |name: &str| env.build().join("debug").join(name);
-    let (raw, merged) = (path("coverage.profraw"), path("coverage.profdata"));
+    let raw = debug.build().join("debug/guest.profraw");
     fs::write(&raw, profile.raw(&digits))?;
+    export(debug, step, &[raw], &[module])
+}
+
+/// What has run of the driver's crates in their own tests.
+fn on_host(debug: &Env, step: &Step) -> Result<String> {
+    let directory = debug.build().join("debug/host");
+    if directory.exists() {
+        fs::remove_dir_all(&directory)?;
+    }
+    fs::create_dir_all(&directory)?;
+    let target = debug.build().join("target/coverage");
+    let cargo = || -> Result<Command> {
+        let mut cargo = host::cargo()?;
+        cargo
+            .args(["test", "--package=ham", "--package=spdm", "--lib"])
+            .arg("--target-dir")
+            .arg(&target)
+            .env("RUSTFLAGS", "-Cinstrument-coverage")
+            .env("LLVM_PROFILE_FILE", directory.join("%p-%m.profraw"));
+        Ok(cargo)
+    };
+    process::run(&mut cargo()?, step, LIMIT, &directory.join("tests.log"))?;
+    let mut list = cargo()?;
+    list.args(["--no-run", "--quiet", "--message-format=json"]);
+    let programs = process::capture(&mut list, "cargo test --no-run")?
+        .lines()
+        .filter_map(|line| {
+            let message: Value = serde_json::from_str(line).ok()?;
+            Some(PathBuf::from(message["executable"].as_str()?))
+        })
+        .collect::<Vec<_>>();
+    let profiles = fs::read_dir(&directory)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>>>()?;
+    let is_profile = |path: &PathBuf| path.extension().is_some_and(|end| end == "profraw");
+    let profiles: Vec<_> = profiles.into_iter().filter(is_profile).collect();
+    export(debug, step, &profiles, &programs)
+}
+
+/// What profiles say of the lines of programs, as lcov has it.
+fn export(debug: &Env, step: &Step, profiles: &[PathBuf], programs: &[PathBuf]) -> Result<String> {
+    let path = |name: &str| debug.build().join("debug").join(name);
+    let merged = path("coverage.profdata");
     let mut tool = debug.tools.command("llvm-profdata");
-    tool.arg("merge").arg("-o").args([&merged, &raw]);
-    process::run(&mut tool, &step, LIMIT, &path("coverage.log"))?;
-    let export = |options: &[&str]| {
-        let mut tool = debug.tools.command("llvm-cov");
-        tool.arg("export").args(options).arg("-instr-profile");
-        process::capture(tool.args([&merged, &module]), "llvm-cov export")
-    };
-    let lines = env.build().join("coverage.lcov");
-    fs::write(&lines, export(&["-format=lcov"])?)?;
-    let summary: Value = serde_json::from_str(&export(&["-summary-only"])?)?;
-    let table = table(&files(&summary)?);
-    fs::write(env.build().join("coverage.txt"), &table)?;
-    step.done(&format!("{} tells of each line", lines.display()));
-    Ok(table)
-}
-
-/// A file, how many lines of it have code, and how many of them have run.
-#[derive(Debug, PartialEq, Eq)]
-struct Row {
-    file: PathBuf,
-    lines: u64,
-    covered: u64,
-}
-
-/// The files of ours in what `llvm-cov export` says, but not those of tests.
-fn files(summary: &Value) -> Result<Vec<Row>> {
-    let files = summary
-        .pointer("/data/0/files")
-        .and_then(Value::as_array)
-        .context("llvm-cov names no files")?;
-    let mut rows = Vec::new();
-    for file in files {
-        let name = file.pointer("/filename").and_then(Value::as_str);
-        let number = |what: &str| {
-            file.pointer(&format!("/summary/lines/{what}"))
-                .and_then(Value::as_u64)
-        };
-        let (Some(name), Some(lines), Some(covered)) = (name, number("count"), number("covered"))
-        else {
-            anyhow::bail!("llvm-cov says of a file: {file}")
-        };
-        let file = ours(Path::new(name));
-        if let Some(file) = file.filter(|file| !file.ends_with("tests.rs")) {
-            rows.push(Row {
-                file,
-                lines,
-                covered,
-            });
-        }
+    tool.arg("merge").arg("-o").arg(&merged).args(profiles);
+    process::run(&mut tool, step, LIMIT, &path("coverage.log"))?;
+    let mut tool = debug.tools.command("llvm-cov");
+    tool.args(["export", "-format=lcov", "-instr-profile"])
+        .arg(&merged);
+    for program in programs {
+        tool.arg("-object").arg(program);
     }
-    rows.sort_by(|a, b| a.file.cmp(&b.file));
-    ensure!(!rows.is_empty(), "llvm-cov names no file of the driver");
-    Ok(rows)
-}
-
-/// The place in the checkout, if it is a file of the driver.
-fn ours(path: &Path) -> Option<PathBuf> {
-    let mut plain = PathBuf::new();
-    for part in path.strip_prefix(crate::tools::TREE).unwrap_or(path) {
-        if part == ".." {
-            plain.pop();
-        } else if part != "." {
-            plain.push(part);
-        }
-    }
-    let places = [
-        "drivers/misc/issei_rust",
-        "rust/ham",
-        "rust/spdm",
-        "rust/kapi",
-    ];
-    places
-        .iter()
-        .any(|place| plain.starts_with(place))
-        .then_some(plain)
-}
-
-fn table(rows: &[Row]) -> String {
-    let mut text = String::from("   lines      ran\n");
-    let total = Row {
-        file: PathBuf::from("in all"),
-        lines: rows.iter().map(|row| row.lines).sum(),
-        covered: rows.iter().map(|row| row.covered).sum(),
-    };
-    for row in rows.iter().chain([&total]) {
-        let percent = 100.0 * row.covered as f64 / row.lines.max(1) as f64;
-        text += &format!("{:8} {percent:6.1} %  {}\n", row.lines, row.file.display());
-    }
-    text
+    process::capture(&mut tool, "llvm-cov export")
 }
 
 #[cfg(test)]
@@ -296,28 +287,6 @@ mod tests {
         assert_eq!(merged, b"0101");
         assert!(merge(["# coverage 01\n".to_owned()], 4).is_err());
         assert!(merge([String::new()], 4).is_err());
-    }
-
-    #[test]
-    fn files_of_the_driver() {
-        let file = |name: &str, covered: u64| serde_json::json!({"filename": name, "summary": {"lines": {"count": 10, "covered": covered}}});
-        let summary = serde_json::json!({"data": [{"files": [
-            file("drivers/misc/issei_rust/../../../rust/ham/wire.rs", 9),
-            file("/linux/drivers/misc/issei_rust/pci.rs", 5),
-            file("drivers/misc/issei_rust/clients/tests.rs", 10),
-            file("/linux/rust/kernel/str.rs", 1),
-        ]}]});
-        let rows = files(&summary).unwrap();
-        let names: Vec<_> = rows.iter().map(|row| row.file.to_str().unwrap()).collect();
-        assert_eq!(
-            names,
-            ["drivers/misc/issei_rust/pci.rs", "rust/ham/wire.rs"]
-        );
-        assert!(
-            table(&rows).ends_with("      20   70.0 %  in all\n"),
-            "{}",
-            table(&rows)
-        );
     }
 
     #[test]
