@@ -2,11 +2,14 @@
 
 //! The fuzzers: of `rust/fuzz`, without looking at coverage, and those that need a guest.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use serde_json::json;
 
 use crate::env::Env;
 use crate::host;
@@ -40,8 +43,37 @@ pub(crate) fn check(env: &Env, logs: &Path) -> Result<Results> {
     guests(env, logs, GUEST_SECONDS, None)
 }
 
+/// Runs the fuzzers of guests for so many seconds each. `build/fuzz.json` has what came of it, and how often each fuzz target
+/// was executed since `build/fuzz` was removed.
+pub(crate) fn fuzz(env: &Env, seconds: u64, seed: Option<u64>) -> Result<Results> {
+    let directory = env.build().join("fuzz");
+    let results = guests(env, &directory, seconds, seed)?;
+    let executions = fs::read_to_string(directory.join("executions")).unwrap_or_default();
+    let sum = json!({
+        "format": 1,
+        "executions": sums(&executions)?,
+        "guests": {"seconds": seconds, "passed": results.passed, "failed": results.failed},
+    });
+    let file = env.build().join("fuzz.json");
+    fs::write(&file, format!("{sum:#}\n"))
+        .with_context(|| format!("could not write {}", file.display()))?;
+    Ok(results)
+}
+
+/// How often each target was executed, of lines with a target and a number.
+fn sums(executions: &str) -> Result<BTreeMap<&str, u64>> {
+    let mut sums = BTreeMap::new();
+    for line in executions.lines() {
+        let (target, count) = line
+            .split_once(' ')
+            .with_context(|| format!("build/fuzz/executions: '{line}'"))?;
+        *sums.entry(target).or_default() += count.parse::<u64>()?;
+    }
+    Ok(sums)
+}
+
 /// Runs the fuzzers of guests for so many seconds each.
-pub(crate) fn guests(env: &Env, logs: &Path, seconds: u64, given: Option<u64>) -> Result<Results> {
+fn guests(env: &Env, logs: &Path, seconds: u64, given: Option<u64>) -> Result<Results> {
     let driver = module::driver(&Target::stock(env)?)?;
     let program = host::static_program(env, "guest-fuzz")?;
     let mut results = Results::default();
@@ -78,4 +110,16 @@ fn out(logs: &Path, name: &str) -> PathBuf {
 fn seed() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(1, |now| u64::from(now.subsec_nanos()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executions_of_all_runs() {
+        let sums = sums("a 3\nb 2\na 4\n").unwrap();
+        assert_eq!(sums, BTreeMap::from([("a", 7), ("b", 2)]));
+        assert!(super::sums("a\n").is_err());
+    }
 }

@@ -98,13 +98,12 @@ fn dispatch(command: Sub) -> Result<ExitCode> {
         }
         Sub::Fuzz { seconds, seed } => {
             let env = host::while_building("heci-model", || Env::get(false))?;
-            let results = fuzz::guests(&env, &env.build().join("fuzz"), seconds, seed)?;
+            let results = fuzz::fuzz(&env, seconds, seed)?;
             results
                 .failed
                 .iter()
                 .for_each(|failure| println!("FAILED {failure}"));
-            println!("{results}");
-            Ok(ExitCode::from(u8::from(!results.failed.is_empty())))
+            Ok(sum_up(&results))
         }
         Sub::Soak(options) => {
             let env = host::while_building("heci-model", || Env::get(false))?;
