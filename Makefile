@@ -11,7 +11,7 @@ help:
 	@echo '                runs kselftests and KUnit suites on a kernel with KASAN, lockdep and the like (built once),'
 	@echo '                and says which lines of the driver have run'
 	@echo 'make check-faults'
-	@echo '                runs the fault matrix row by row: on the driver, and on Intel'"'"'s C driver'
+	@echo '                runs the fault matrix row by row: on the driver and that kernel, and on Intel'"'"'s C driver'
 	@echo 'make bench      measures the driver beside Intel'"'"'s C driver and mei_me: a table, and build/bench.json'
 	@echo 'make modules    builds the module for the stock kernel: build/issei_rust.ko'
 	@echo '                KERNEL=DIR: for the kernel of that tree instead (prepared with make modules_prepare)'
@@ -36,7 +36,8 @@ check-debug:
 	@$(VM) check --debug
 
 check-faults:
-	@$(VM) check faults faults-c
+	@$(VM) check --debug faults
+	@$(VM) check faults-c
 
 # The device model shall not be slower than it must.
 bench:

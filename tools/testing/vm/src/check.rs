@@ -144,6 +144,13 @@ const DEBUG_SUITES: &[Suite] = &[
     },
 ];
 
+/// Suites on the debug kernel that take long, and run only when they are asked for.
+const LONG_DEBUG_SUITES: &[Suite] = &[Suite {
+    name: "faults",
+    about: "the fault matrix on the driver",
+    run: |check| debug::suites::faults(&check.env, &check.logs),
+}];
+
 /// Suites that take long, and run only when they are asked for.
 const LONG_SUITES: &[Suite] = &[
     Suite {
@@ -171,17 +178,18 @@ pub(crate) fn list() -> String {
         suites.iter().map(line).collect()
     };
     format!(
-        "Suites:\n{}Only when asked for:\n{}With --debug:\n{}",
+        "Suites:\n{}Only when asked for:\n{}With --debug:\n{}With --debug, only when asked for:\n{}",
         list(SUITES),
         list(LONG_SUITES),
-        list(DEBUG_SUITES)
+        list(DEBUG_SUITES),
+        list(LONG_DEBUG_SUITES)
     )
 }
 
 /// Runs the suites `chosen`, or all that do not take long, and returns the sum.
 pub(crate) fn check(debug: bool, chosen: &[String]) -> Result<Results> {
     let (always, asked) = match debug {
-        true => (DEBUG_SUITES, &[][..]),
+        true => (DEBUG_SUITES, LONG_DEBUG_SUITES),
         false => (SUITES, LONG_SUITES),
     };
     let all = || always.iter().chain(asked);
@@ -204,11 +212,10 @@ pub(crate) fn check(debug: bool, chosen: &[String]) -> Result<Results> {
             .join(if debug { "check-debug" } else { "check" }),
         env,
     };
-    // The lines that have run are those of this time.
-    if debug && check.logs.exists() {
-        fs::remove_dir_all(&check.logs)?;
-    }
     fs::create_dir_all(&check.logs)?;
+    if debug {
+        debug::suites::keep_logs_of_this_driver(&check.env, &check.logs)?;
+    }
     let mut sum = Results::default();
     let suites: Vec<&Suite> = match chosen.is_empty() {
         true => always.iter().collect(),

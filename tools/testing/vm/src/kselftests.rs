@@ -48,16 +48,7 @@ fn stock_kernel(env: &Env, logs: &Path, driver: &str) -> Result<Results> {
     // Both drivers are there, so that a test can try one while the other is loaded.
     let mut modules = vec![module::driver(&Target::stock(env)?)?];
     modules.extend(build_c_driver(env)?);
-    let guests = Guests {
-        env,
-        modules,
-        driver,
-        preload: &[],
-        append: "",
-        files: Vec::new(),
-        last: None,
-    };
-    run_all(env, logs, &guests)
+    run_all(env, logs, &Guests::stock(env, modules, driver))
 }
 
 /// What all guests have in common.
@@ -74,6 +65,21 @@ pub(crate) struct Guests<'a> {
     pub files: Vec<(PathBuf, String)>,
     /// A program among these files that runs after the others in each guest.
     pub last: Option<&'a str>,
+}
+
+impl<'a> Guests<'a> {
+    /// Guests with the stock kernel.
+    pub(crate) fn stock(env: &'a Env, modules: Vec<PathBuf>, driver: &'a str) -> Self {
+        Self {
+            env,
+            modules,
+            driver,
+            preload: &[],
+            append: "",
+            files: Vec::new(),
+            last: None,
+        }
+    }
 }
 
 /// Programs and the options of their guest.

@@ -14,13 +14,11 @@ use sha2::{Digest, Sha256};
 use crate::env::Env;
 use crate::host;
 use crate::module::{self, Target};
-use crate::process;
 use crate::progress::{say, Lines, Step};
 use crate::run::{self, End, Request};
 use crate::stock;
 use crate::tap::Results;
 
-const BUILD_LIMIT: Duration = Duration::from_secs(900);
 /// What a guest may take besides its phases: their warm-ups, and what settles after them.
 const REST: Duration = Duration::from_secs(600);
 
@@ -136,7 +134,7 @@ fn measure(env: &Env, options: &Options, out: &Path) -> Result<(Results, Value)>
         None => module::driver(&Target::stock(env)?)?,
     };
     let image = options.kernel.clone().unwrap_or_else(|| env.kernel.image());
-    let program = build(env)?;
+    let program = host::static_program(env, "soak")?;
     let mut results = Results::default();
     let mut phases = Vec::new();
     for (guest, models, wanted) in options.guests() {
@@ -277,26 +275,6 @@ pub(crate) fn table(env: &Env) -> Result<String> {
         );
     }
     Ok(table)
-}
-
-/// Builds the program so that it needs nothing of a guest.
-fn build(env: &Env) -> Result<PathBuf> {
-    let step = Step::begin("build soak");
-    let target = env.build().join("target/soak");
-    let mut cargo = host::cargo()?;
-    cargo
-        .args(["rustc", "--release", "--package", "soak", "--bin", "soak"])
-        .arg("--target-dir")
-        .arg(&target)
-        .args(["--", "-C", "target-feature=+crt-static"]);
-    process::run(
-        &mut cargo,
-        &step,
-        BUILD_LIMIT,
-        &env.build().join("soak.log"),
-    )?;
-    step.done("built");
-    Ok(target.join("release/soak"))
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@ use std::time::Duration;
 use anyhow::{ensure, Context, Result};
 
 use super::coverage;
+use crate::cache;
 use crate::env::Env;
+use crate::faults;
 use crate::kselftests::{self, Guests};
 use crate::module;
 use crate::progress::Step;
@@ -34,10 +36,34 @@ fn modules(debug: &Env) -> Result<Vec<PathBuf>> {
     Ok(modules)
 }
 
+/// Removes the logs below `logs` if they are those of another driver: the lines that have run are those of this one.
+pub(crate) fn keep_logs_of_this_driver(env: &Env, logs: &Path) -> Result<()> {
+    let driver = super::driver(&super::environment(env)?)?;
+    let driver = cache::key([fs::read(driver)?]);
+    let mark = logs.join("driver");
+    if fs::read_to_string(&mark).is_ok_and(|mark| mark == driver) {
+        return Ok(());
+    }
+    fs::remove_dir_all(logs)?;
+    fs::create_dir_all(logs)?;
+    fs::write(&mark, driver).with_context(|| format!("could not write {}", mark.display()))
+}
+
 /// The files of every guest.
 fn files(env: &Env) -> Vec<(PathBuf, String)> {
     let health = env.checkout.join(GUEST).join(HEALTH);
     vec![(health, format!("/root/kselftests/{HEALTH}"))]
+}
+
+/// Guests with the debug kernel and the driver.
+fn guests(debug: &Env) -> Result<Guests<'_>> {
+    Ok(Guests {
+        preload: &["issei_coverage"],
+        append: APPEND,
+        files: files(debug),
+        last: Some(HEALTH),
+        ..Guests::stock(debug, modules(debug)?, "issei_rust")
+    })
 }
 
 /// Runs the kselftests of the driver.
@@ -46,16 +72,13 @@ fn files(env: &Env) -> Vec<(PathBuf, String)> {
 /// (`issei_cl_check_write`), which this kernel reports.
 pub(crate) fn kselftests(env: &Env, logs: &Path) -> Result<Results> {
     let debug = super::environment(env)?;
-    let guests = Guests {
-        env: &debug,
-        modules: modules(&debug)?,
-        driver: "issei_rust",
-        preload: &["issei_coverage"],
-        append: APPEND,
-        files: files(env),
-        last: Some(HEALTH),
-    };
-    kselftests::run_all(env, logs, &guests)
+    kselftests::run_all(env, logs, &guests(&debug)?)
+}
+
+/// Runs the fault matrix.
+pub(crate) fn faults(env: &Env, logs: &Path) -> Result<Results> {
+    let debug = super::environment(env)?;
+    faults::run_all(env, logs, &guests(&debug)?)
 }
 
 /// Loads the driver with its KUnit suites switched on.
