@@ -184,6 +184,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_kselftests_find_what_they_need() {
+        let needed = include_str!("../../selftests/drivers/issei/config");
+        // What is built in is there as well.
+        let there = CONFIG.replace("=y\n", "=m\n");
+        let missing = not_taken(&needed.replace("=y\n", "=m\n"), &there);
+        assert_eq!(missing, [""; 0]);
+    }
+
+    #[test]
     fn a_line_that_kconfig_drops_is_named() {
         let wanted = "# A comment.\nCONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=m\n";
         let config = "CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=y\n";
