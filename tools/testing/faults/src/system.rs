@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 //! The machine and the SPDM agent, as only this program needs them.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
 use std::time::Duration;
 
-use anyhow::{ensure, Result};
+use anyhow::{ensure, Context, Result};
 use guest::{until, Device, Function};
+use serde_json::{json, Value};
 
 /// How long the SPDM agent may take.
 pub(crate) const SPDM_LIMIT: Duration = Duration::from_secs(70);
 
+const PORTS: &str = "/sys/class/virtio-ports";
+/// How long it may take until they are back.
+const PORTS_LIMIT: Duration = Duration::from_secs(20);
+/// The port to QEMU's monitor.
+const MONITOR: &str = "/dev/virtio-ports/qmp";
 const CONSOLES: &str = "/sys/bus/virtio/drivers/virtio_console";
 
 /// The functions that the driver is bound to, in the order of their models, and their devices: the
@@ -32,8 +39,10 @@ pub(crate) fn load(module: &str, parameters: &[String]) -> Result<()> {
 }
 
 /// Goes to sleep as far as `level` and wakes up. No port may be open: after a sleep the virtio
-/// consoles believe that nobody listens, until they are bound again.
+/// consoles believe that nobody listens, until they are bound again. Their work of adding ports must
+/// be over before another sleep, which it would stand in for ever: it waits for a device that is asleep.
 pub(crate) fn sleep(level: &str) -> Result<()> {
+    let ports = count_ports()?;
     let slept = guest::sleep(level);
     for entry in fs::read_dir(CONSOLES)? {
         let name = entry?.file_name();
@@ -43,7 +52,42 @@ pub(crate) fn sleep(level: &str) -> Result<()> {
             fs::write(format!("{CONSOLES}/bind"), name.as_bytes())?;
         }
     }
+    let are_back = || count_ports().is_ok_and(|now| now >= ports);
+    ensure!(until(PORTS_LIMIT, are_back), "ports are missing");
     slept
+}
+
+/// Ports that the host has named, which is the last thing it says of them.
+fn count_ports() -> Result<usize> {
+    let mut count = 0;
+    for entry in fs::read_dir(PORTS)? {
+        let name = fs::read_to_string(entry?.path().join("name"));
+        count += usize::from(name.is_ok_and(|name| !name.trim().is_empty()));
+    }
+    Ok(count)
+}
+
+/// Has QEMU empty the slot of the first device.
+pub(crate) fn unplug() -> Result<()> {
+    let port = OpenOptions::new().read(true).write(true).open(MONITOR);
+    let mut port = BufReader::new(port.with_context(|| format!("cannot open {MONITOR}"))?);
+    for request in [
+        json!({"execute": "qmp_capabilities"}),
+        json!({"execute": "device_del", "arguments": {"id": "heci0"}}),
+    ] {
+        port.get_mut()
+            .write_all(format!("{request}\n").as_bytes())?;
+        loop {
+            let mut line = String::new();
+            ensure!(port.read_line(&mut line)? > 0, "QEMU's monitor has ended");
+            let answer: Value = serde_json::from_str(&line).context("QEMU's monitor")?;
+            ensure!(answer["error"].is_null(), "{request}: {answer}");
+            if !answer["return"].is_null() {
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The SPDM agent's state, if the driver has an agent.
