@@ -11,6 +11,7 @@ use guest::{ioctl, until, Client, Device, Function};
 
 use crate::program::{name, pattern, OK};
 use crate::step::Failing;
+use crate::system;
 
 /// Which allocation of this thread fails next; 0 once it has.
 const FAIL_NTH: &str = "/proc/thread-self/fail-nth";
@@ -21,11 +22,22 @@ const MOST: u32 = 5000;
 const CLIENT: Client = Client::EchoB;
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// Fault injection of the slab allocator.
+const SLAB: &str = "/sys/kernel/debug/failslab";
+/// How often the agent authenticates, and in how many of those something must have failed.
+const ROUNDS: u32 = 200;
+const LEAST_FAILED: u32 = 50;
+/// Out of a hundred allocations of the agent, as many fail as come to one or two in an authentication.
+const PROBABILITY: &str = "2";
+
 /// Does it with the first allocation failing, then with the second, and so on until it makes no
 /// more of them. Each time it succeeds or says that there is no memory.
-pub(crate) fn each(what: Failing, function: &Function) -> Result<String> {
+pub(crate) fn each(what: Failing, function: &Function, device: Device) -> Result<String> {
     for name in WAITING {
         fs::write(format!("/sys/kernel/debug/{name}/ignore-gfp-wait"), "N")?;
+    }
+    if what == Failing::Authenticate {
+        return by_chance(device);
     }
     let function = function.clone();
     let thread = thread::spawn(move || in_turn(what, &function));
@@ -57,6 +69,58 @@ fn in_turn(what: Failing, function: &Function) -> Result<String> {
         }
     }
     bail!("there is no end of allocations")
+}
+
+/// Has the SPDM agent authenticate, while an allocation of the driver fails, any one. The agent is no thread that could
+/// be told which: the kernel looks for the driver's code in the stack of who asks for memory.
+fn by_chance(device: Device) -> Result<String> {
+    let set = |name: &str, value: &str| {
+        fs::write(format!("{SLAB}/{name}"), value).context(name.to_owned())
+    };
+    let (begin, end) = code()?;
+    set("require-start", &begin.to_string())?;
+    set("require-end", &end.to_string())?;
+    set("stacktrace-depth", "32")?;
+    set("interval", "1")?;
+    set("verbose", "0")?;
+    let mut failed = 0;
+    for round in 0..ROUNDS {
+        set("times", "1")?;
+        set("probability", PROBABILITY)?;
+        let result = system::authenticate(device);
+        set("probability", "0")?;
+        let state = system::spdm_state(device).unwrap_or_default();
+        failed += u32::from(fs::read_to_string(format!("{SLAB}/times"))?.trim() == "0");
+        if let Err(error) = result {
+            // The file that was written to may be what had no memory.
+            let no_memory = error.chain().any(is_out_of_memory);
+            ensure!(no_memory, "round {round}: {error:#}");
+        } else if !state.starts_with("authenticated") && !state.contains("no memory") {
+            return Ok(format!("{state} in round {round}"));
+        }
+    }
+    ensure!(
+        failed >= LEAST_FAILED,
+        "only {failed} allocations have failed"
+    );
+    Ok(OK.to_owned())
+}
+
+fn is_out_of_memory(error: &(dyn std::error::Error + 'static)) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::OutOfMemory)
+}
+
+/// Where the code of the driver begins and ends.
+fn code() -> Result<(u64, u64)> {
+    let modules = fs::read_to_string("/proc/modules")?;
+    let line = modules.lines().find(|line| line.starts_with("issei_rust "));
+    let fields: Vec<&str> = line.context("no issei_rust")?.split(' ').collect();
+    let begin = fields.get(5).and_then(|begin| begin.strip_prefix("0x"));
+    let begin = u64::from_str_radix(begin.context("no address")?, 16)?;
+    let size: u64 = fields.get(1).context("no size")?.parse()?;
+    Ok((begin, begin + size))
 }
 
 /// What the call is made on.
@@ -108,6 +172,7 @@ impl Prepared {
                 }
             }
             Failing::Disconnect => ioctl::disconnect(file()?),
+            Failing::Authenticate => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }

@@ -26,6 +26,8 @@ const UP_LIMIT: Duration = Duration::from_secs(10);
 const AGAIN_LIMIT: Duration = Duration::from_secs(12);
 /// How long the log may lag behind.
 const LOG_LIMIT: Duration = Duration::from_secs(1);
+/// How long the kernel may take to let go of a device: it waits 5 s before it does.
+const UNPLUG_LIMIT: Duration = Duration::from_secs(20);
 /// How long the model may take to get into a phase.
 const PHASE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -274,6 +276,14 @@ impl Scene {
             Deed::Remove => self.function.remove(),
             Deed::Rescan => guest::rescan(),
             Deed::Reset => self.device.set_attribute("reset", "1"),
+            Deed::Unplug => {
+                system::unplug()?;
+                // A model whose device was taken away has ended.
+                self.model = None;
+                let is_gone = || !self.device.sysfs().exists();
+                ensure!(until(UNPLUG_LIMIT, is_gone), "the device stays");
+                Ok(())
+            }
             Deed::Authenticate => {
                 system::authenticate(self.device)?;
                 Ok(())
@@ -285,7 +295,7 @@ impl Scene {
                 slept?;
                 Ok(())
             }
-            Deed::Failing(what) => return failing::each(*what, &self.function),
+            Deed::Failing(what) => return failing::each(*what, &self.function, self.device),
         };
         Ok(done.map_or_else(|error| name(&error), |()| OK.to_owned()))
     }

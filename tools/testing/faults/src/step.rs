@@ -66,6 +66,8 @@ pub(crate) enum Deed {
     Rescan,
     /// A reset of the link.
     Reset,
+    /// The slot of the device is emptied, and the kernel hears of it.
+    Unplug,
     /// Sleep to this depth, as `pm_test` has it.
     Sleep(String),
     /// The SPDM agent begins.
@@ -83,6 +85,8 @@ pub(crate) enum Failing {
     Write,
     Read,
     Disconnect,
+    /// Those of the SPDM agent.
+    Authenticate,
 }
 
 impl TryFrom<String> for Step {
@@ -129,6 +133,7 @@ fn action(line: &str) -> Result<Action> {
         ["remove"] => Action::Machine(Deed::Remove),
         ["rescan"] => Action::Machine(Deed::Rescan),
         ["reset"] => Action::Machine(Deed::Reset),
+        ["unplug"] => Action::Machine(Deed::Unplug),
         ["sleep", level] => Action::Machine(Deed::Sleep(level.to_owned())),
         ["authenticate"] => Action::Machine(Deed::Authenticate),
         ["failing", what] => Action::Machine(Deed::Failing(match what {
@@ -138,6 +143,7 @@ fn action(line: &str) -> Result<Action> {
             "write" => Failing::Write,
             "read" => Failing::Read,
             "disconnect" => Failing::Disconnect,
+            "authenticate" => Failing::Authenticate,
             _ => bail!("nothing fails in {what}"),
         })),
         _ => Action::Call(program, call(words)?),
