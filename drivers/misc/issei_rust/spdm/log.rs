@@ -36,6 +36,8 @@ use kernel::{
     sync::Arc, //
 };
 
+mod tests;
+
 /// What an entry costs beside its bytes: its files.
 const ENTRY_OVERHEAD: usize = 4096;
 
