@@ -246,7 +246,7 @@ impl Scene {
             Action::Spdm => {
                 let through = || spdm_state(self.device).is_some() && !spdm_is_busy(self.device);
                 until(SPDM_LIMIT, through);
-                return spdm_state(self.device).context("there is no SPDM agent");
+                return self.verdict();
             }
             Action::Machine(deed) => return self.machine(deed),
         }
@@ -298,6 +298,22 @@ impl Scene {
             Deed::Failing(what) => return failing::each(*what, &self.function, self.device),
         };
         Ok(done.map_or_else(|error| name(&error), |()| OK.to_owned()))
+    }
+
+    /// What the SPDM agent says, in `state` and in `fresh` alike.
+    fn verdict(&self) -> Result<String> {
+        let state = spdm_state(self.device).context("there is no SPDM agent")?;
+        let fresh = self.device.attribute("spdm/fresh")?;
+        let expected = match state.split(':').next() {
+            Some("authenticated") => "yes",
+            Some("failed") => "no",
+            _ => "not checked",
+        };
+        ensure!(
+            fresh.starts_with(expected),
+            "spdm/fresh: '{fresh}' where spdm/state is '{state}'"
+        );
+        Ok(state)
     }
 
     /// Milliseconds since `start` until the SPDM agent has authenticated the engine.

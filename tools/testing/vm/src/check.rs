@@ -119,6 +119,11 @@ const SUITES: &[Suite] = &[
         run: |check| soak::check(&check.env, &check.logs),
     },
     Suite {
+        name: "faults",
+        about: "the fault matrix on the driver",
+        run: |check| faults::rust_driver(&check.env, &check.logs),
+    },
+    Suite {
         name: "kselftests",
         about: "kselftests on the driver",
         run: |check| kselftests::rust_driver(&check.env, &check.logs),
@@ -152,18 +157,11 @@ const LONG_DEBUG_SUITES: &[Suite] = &[Suite {
 }];
 
 /// Suites that take long, and run only when they are asked for.
-const LONG_SUITES: &[Suite] = &[
-    Suite {
-        name: "faults",
-        about: "the fault matrix on the driver",
-        run: |check| faults::rust_driver(&check.env, &check.logs),
-    },
-    Suite {
-        name: "faults-c",
-        about: "the same fault matrix on Intel's C driver of the kernel source",
-        run: |check| faults::c_driver(&check.env, &check.logs),
-    },
-];
+const LONG_SUITES: &[Suite] = &[Suite {
+    name: "faults-c",
+    about: "the same fault matrix on Intel's C driver of the kernel source",
+    run: |check| faults::c_driver(&check.env, &check.logs),
+}];
 
 /// What the suites have in common.
 struct Check {
