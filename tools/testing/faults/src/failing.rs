@@ -40,18 +40,18 @@ pub(crate) fn each(what: Failing, function: &Function, device: Device) -> Result
         return by_chance(device);
     }
     let function = function.clone();
-    let thread = thread::spawn(move || in_turn(what, &function));
+    let thread = thread::spawn(move || in_turn(what, &function, device));
     match thread.join() {
         Ok(result) => result,
         Err(_) => bail!("the thread has ended"),
     }
 }
 
-fn in_turn(what: Failing, function: &Function) -> Result<String> {
+fn in_turn(what: Failing, function: &Function, device: Device) -> Result<String> {
     for nth in 1..MOST {
-        let mut prepared = Prepared::new(what, function)?;
+        let mut prepared = Prepared::new(what, function, device)?;
         fs::write(FAIL_NTH, nth.to_string())?;
-        let result = prepared.call(what, function);
+        let result = prepared.call(what, function, device);
         let left: u32 = fs::read_to_string(FAIL_NTH)?.trim().parse()?;
         fs::write(FAIL_NTH, "0")?;
         match result {
@@ -130,7 +130,7 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(what: Failing, function: &Function) -> Result<Self> {
+    fn new(what: Failing, function: &Function, device: Device) -> Result<Self> {
         let mut prepared = Self {
             file: None,
             message: pattern(5000, 7),
@@ -144,7 +144,7 @@ impl Prepared {
         if what == Failing::Open {
             return Ok(prepared);
         }
-        let file = open()?;
+        let file = device.open()?;
         if what != Failing::Connect {
             let connected = until(LIMIT, || connect(&file).is_ok());
             ensure!(connected, "cannot connect");
@@ -156,11 +156,11 @@ impl Prepared {
         Ok(prepared)
     }
 
-    fn call(&mut self, what: Failing, function: &Function) -> io::Result<()> {
+    fn call(&mut self, what: Failing, function: &Function, device: Device) -> io::Result<()> {
         let file = || self.file.as_ref().ok_or(io::ErrorKind::NotFound);
         match what {
             Failing::Probe => function.bind(),
-            Failing::Open => open().map(drop),
+            Failing::Open => device.open().map(drop),
             Failing::Connect => connect(file()?),
             Failing::Write => file()?.write_all(&self.message),
             Failing::Read => {
@@ -175,10 +175,6 @@ impl Prepared {
             Failing::Authenticate => Err(io::ErrorKind::Unsupported.into()),
         }
     }
-}
-
-fn open() -> io::Result<File> {
-    Device(0).open()
 }
 
 fn connect(file: &File) -> io::Result<()> {
