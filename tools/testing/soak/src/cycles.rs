@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //! Things that are done again and again, while programs use the device.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -9,6 +10,8 @@ use crate::device::{self, Connection, FIRST};
 use crate::load::{self, Work, Worker};
 use crate::phase::Outcome;
 
+/// How often to try to sleep.
+const ATTEMPTS: u32 = 5;
 /// Programs that use the device meanwhile.
 const PROGRAMS: u16 = 3;
 
@@ -104,12 +107,26 @@ pub(crate) fn reset(count: u64, limit: Duration) -> Result<Outcome> {
 }
 
 /// Sleeps and wakes up. Every other cycle comes before the link is up again.
+///
+/// The kernel refuses to sleep with `EAGAIN` while one of its helper programs, modprobe for example, has not ended in 5 s
+/// (`__usermodehelper_disable`), on a machine with much else to do; that sleep is tried again.
 pub(crate) fn suspend(count: u64, limit: Duration) -> Result<Outcome> {
     repeat(count, limit, PROGRAMS, |number| {
-        guest::sleep(match number % 4 {
+        let level = match number % 4 {
             0 => "devices",
             _ => "platform",
-        })?;
+        };
+        let mut slept = guest::sleep(level);
+        for _ in 1..ATTEMPTS {
+            let refused = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+            match &slept {
+                Err(error) if error.downcast_ref().is_some_and(refused) => {
+                    slept = guest::sleep(level);
+                }
+                _ => break,
+            }
+        }
+        slept?;
         wait_now_and_then(number)
     })
 }

@@ -238,6 +238,7 @@ fn on_host(debug: &Env, step: &Step) -> Result<String> {
             .args(["test", "--package=ham", "--package=spdm", "--lib"])
             .arg("--target-dir")
             .arg(&target)
+            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "2")
             .env("RUSTFLAGS", "-Cinstrument-coverage")
             .env("LLVM_PROFILE_FILE", directory.join("%p-%m.profraw"));
         Ok(cargo)
