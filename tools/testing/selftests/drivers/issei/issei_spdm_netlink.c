@@ -260,7 +260,7 @@ TEST_F(agent, closed)
 	ASSERT_EQ(0, wait_for_file("/dev/issei0", true, PROMPT_MS));
 }
 
-/* Without rights: as nobody, and as root of a namespace. */
+/* Without rights: as nobody. */
 TEST_F(agent, unprivileged)
 {
 	struct evidence_request r;
@@ -277,7 +277,18 @@ TEST_F(agent, unprivileged)
 	if (!pid)
 		_exit(setuid(NOBODY_UID) || evidence_open(&s) ? DONE : -evidence_subscribe(&s));
 	EXPECT_EQ(EPERM, child_status(pid));
+}
 
+/* As root of a namespace of its own. */
+TEST_F(agent, root_of_a_namespace)
+{
+	struct evidence_request r;
+	struct evidence_socket s;
+	pid_t pid;
+
+	if (access("/proc/self/ns/user", F_OK))
+		SKIP(return, "the kernel has no user namespaces");
+	request_begin(&r, "issei0", NULL);
 	pid = fork();
 	if (!pid)
 		_exit(unshare(CLONE_NEWUSER) ? DONE : -dump(&r, &evidence));
