@@ -309,7 +309,7 @@ TEST_F(agent, many_requests)
 {
 	uint64_t count = spdm_number(0, "log_count");
 
-	ASSERT_EQ(0, slow_agent(20));
+	ASSERT_EQ(0, slow_agent(20 * SLOWNESS));
 	for (int i = 0; i < 200; i++)
 		ASSERT_EQ(0, spdm_write(0, "authenticate", "1"));
 	ASSERT_EQ(0, issei_wait_agent(0, SPDM_SETTLE_MS));
