@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Notes which counters of the driver are not zero whenever it is unloaded, after its last
- * line has run. debugfs/issei_coverage has a digit for each: 1 if it was not zero then, or
- * an earlier time.
+ * Adds up the counters of the driver whenever it is unloaded, after its last line has run.
+ * debugfs/issei_coverage has the sum of each, in the order in which they lie in the module.
  */
 #include <linux/debugfs.h>
 #include <linux/module.h>
@@ -11,7 +10,7 @@
 
 static DEFINE_MUTEX(lock);
 static struct dentry *file;
-static char *digits;
+static u64 *sums;
 static size_t count;
 
 /* The value of a symbol that the linker has made, or NULL. */
@@ -42,25 +41,24 @@ static int notify(struct notifier_block *block, unsigned long state, void *data)
 		return NOTIFY_DONE;
 
 	guard(mutex)(&lock);
-	if (!digits) {
+	if (!sums) {
 		count = end - begin;
-		digits = kvmalloc(count, GFP_KERNEL);
-		if (!digits)
+		sums = kvcalloc(count, sizeof(*sums), GFP_KERNEL);
+		if (!sums) {
+			count = 0;
 			return NOTIFY_DONE;
-		memset(digits, '0', count);
+		}
 	}
-	for (size_t i = 0; i < min(count, (size_t)(end - begin)); i++) {
-		if (begin[i])
-			digits[i] = '1';
-	}
+	for (size_t i = 0; i < min(count, (size_t)(end - begin)); i++)
+		sums[i] += begin[i];
 	return NOTIFY_DONE;
 }
 
 static int issei_coverage_show(struct seq_file *seq, void *unused)
 {
 	guard(mutex)(&lock);
-	/* If they do not fit, seq_file tries again with more room. */
-	seq_write(seq, digits, count);
+	for (size_t i = 0; i < count; i++)
+		seq_printf(seq, "%llu ", sums[i]);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(issei_coverage);
@@ -78,7 +76,7 @@ static void __exit coverage_exit(void)
 {
 	unregister_module_notifier(&block);
 	debugfs_remove(file);
-	kvfree(digits);
+	kvfree(sums);
 }
 module_exit(coverage_exit);
 

@@ -2,8 +2,9 @@
 
 //! Which lines of the driver have run in guests.
 //!
-//! The driver is built with the compiler's counters. In the guest, a module notes which of them are not zero whenever the driver is
-//! unloaded, and the last program prints that. Here they become a profile as LLVM's own run time writes it.
+//! The driver is built with the compiler's counters. In the guest, a module adds them up whenever the driver is unloaded, and the
+//! last program prints the sums. Here they become a profile as LLVM's own run time writes it. Not all lines have a counter: how often
+//! a line has run may be the difference of two, so their values must be exact.
 
 mod lines;
 
@@ -39,7 +40,7 @@ const SCRIPT: &str = "SECTIONS {\n\
                       __llvm_prf_data 0 : { *(__llvm_prf_data) }\n\
                       }\n";
 
-/// What begins the line of a guest's output that has the digits.
+/// What begins the line of a guest's output that has the counters.
 const MARK: &str = "# coverage ";
 
 /// The format of LLVM 19, `llvm/ProfileData/InstrProfData.inc`.
@@ -58,8 +59,11 @@ pub(super) fn arguments(directory: &Path) -> Result<Vec<String>> {
     let script = directory.join(format!("coverage-{}.lds", cache::key([SCRIPT])));
     fs::write(&script, SCRIPT).with_context(|| format!("could not write {}", script.display()))?;
     Ok(vec![
-        "RUSTFLAGS_issei_main.o=-Cinstrument-coverage -Zno-profiler-runtime".to_owned(),
-        "CFLAGS_kapi.o=-fprofile-instr-generate -fcoverage-mapping".to_owned(),
+        "RUSTFLAGS_issei_main.o=-Cinstrument-coverage -Zno-profiler-runtime \
+         -Cllvm-args=-instrprof-atomic-counter-update-all"
+            .to_owned(),
+        "CFLAGS_kapi.o=-fprofile-instr-generate -fcoverage-mapping -fprofile-update=atomic"
+            .to_owned(),
         format!(
             "LDFLAGS_MODULE=--force-group-allocation -T {}",
             script.display()
@@ -115,7 +119,7 @@ impl Profile {
     }
 
     /// The file that LLVM's run time would have written.
-    fn raw(&self, digits: &[u8]) -> Vec<u8> {
+    fn raw(&self, counters: &[u64]) -> Vec<u8> {
         let length = |bytes: &[u8]| bytes.len() as u64;
         let header = [
             MAGIC,
@@ -137,11 +141,7 @@ impl Profile {
         ];
         let mut raw: Vec<u8> = header.iter().flat_map(|word| word.to_le_bytes()).collect();
         raw.extend(&self.records);
-        raw.extend(
-            digits
-                .iter()
-                .flat_map(|digit| u64::from(*digit == b'1').to_le_bytes()),
-        );
+        raw.extend(counters.iter().flat_map(|counter| counter.to_le_bytes()));
         raw.extend(&self.names);
         raw.resize(raw.len().next_multiple_of(8), 0);
         raw
@@ -161,25 +161,30 @@ pub(super) fn module(debug: &Env) -> Result<Vec<PathBuf>> {
     module::build(&Target::stock(debug)?, &what)
 }
 
-/// The digits that guests have printed, those of all guests in one.
-fn merge(outputs: impl IntoIterator<Item = String>, count: usize) -> Result<Vec<u8>> {
-    let mut sum = vec![b'0'; count];
+/// The counters that guests have printed, added up.
+fn merge(outputs: impl IntoIterator<Item = String>, count: usize) -> Result<Vec<u64>> {
+    let mut sums = vec![0_u64; count];
     let mut guests = 0;
     for output in outputs {
-        for digits in output.lines().filter_map(|line| line.strip_prefix(MARK)) {
+        for line in output.lines().filter_map(|line| line.strip_prefix(MARK)) {
+            let counters: Vec<u64> = line
+                .split_whitespace()
+                .map(str::parse)
+                .collect::<Result<_, _>>()
+                .context("a guest's counters")?;
             ensure!(
-                digits.len() == count,
+                counters.len() == count,
                 "a guest has {} counters, the driver {count}",
-                digits.len()
+                counters.len()
             );
             guests += 1;
-            for (sum, digit) in sum.iter_mut().zip(digits.bytes()) {
-                *sum = (*sum).max(digit);
+            for (sum, counter) in sums.iter_mut().zip(counters) {
+                *sum = sum.saturating_add(counter);
             }
         }
     }
     ensure!(guests > 0, "no guest has printed its counters");
-    Ok(sum)
+    Ok(sums)
 }
 
 /// The table of the lines that have run: of the driver in the guests whose logs are below `logs`, and of its crates in their
@@ -218,9 +223,9 @@ fn in_guests(debug: &Env, step: &Step, logs: &Path) -> Result<String> {
         .filter(|path| path.ends_with("output.log"))
         .map(|path| Ok(String::from_utf8_lossy(&fs::read(&path)?).into_owned()))
         .collect::<Result<Vec<String>>>()?;
-    let digits = merge(outputs, profile.count)?;
+    let counters = merge(outputs, profile.count)?;
     let raw = debug.build().join("debug/guest.profraw");
-    fs::write(&raw, profile.raw(&digits))?;
+    fs::write(&raw, profile.raw(&counters))?;
     export(debug, step, &[raw], &[module])
 }
 
@@ -282,11 +287,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digits_of_all_guests() {
-        let outputs = ["## end a 0\n# coverage 0100\n", "", "# coverage 0001\n"];
+    fn counters_of_all_guests() {
+        let outputs = [
+            "## end a 0\n# coverage 0 1 0 7 \n",
+            "",
+            "# coverage 0 2 1 0 \n",
+        ];
         let merged = merge(outputs.map(str::to_owned), 4).unwrap();
-        assert_eq!(merged, b"0101");
-        assert!(merge(["# coverage 01\n".to_owned()], 4).is_err());
+        assert_eq!(merged, [0, 3, 1, 7]);
+        assert!(merge(["# coverage 0 1 \n".to_owned()], 4).is_err());
+        assert!(merge(["# coverage 0 1 x 1\n".to_owned()], 4).is_err());
         assert!(merge([String::new()], 4).is_err());
     }
 
@@ -297,12 +307,12 @@ mod tests {
             records: vec![7; RECORD_SIZE],
             names: vec![9; 3],
         };
-        let raw = profile.raw(b"01");
+        let raw = profile.raw(&[0, 5]);
         assert_eq!(raw.len(), 16 * 8 + RECORD_SIZE + 2 * 8 + 8);
         assert_eq!(raw[..8], MAGIC.to_le_bytes());
         assert_eq!(
             raw[128 + RECORD_SIZE..][..16],
-            [[0; 8], 1_u64.to_le_bytes()].concat()
+            [[0; 8], 5_u64.to_le_bytes()].concat()
         );
         assert_eq!(raw[128 + RECORD_SIZE + 16..], [9, 9, 9, 0, 0, 0, 0, 0]);
     }
