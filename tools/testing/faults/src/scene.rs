@@ -276,6 +276,7 @@ impl Scene {
             Deed::Remove => self.function.remove(),
             Deed::Rescan => guest::rescan(),
             Deed::Reset => self.device.set_attribute("reset", "1"),
+            Deed::FunctionReset => self.function.reset(),
             Deed::Unplug => {
                 system::unplug()?;
                 // A model whose device was taken away has ended.

@@ -66,6 +66,8 @@ pub(crate) enum Deed {
     Rescan,
     /// A reset of the link.
     Reset,
+    /// A reset of the PCI function.
+    FunctionReset,
     /// The slot of the device is emptied, and the kernel hears of it.
     Unplug,
     /// Sleep to this depth, as `pm_test` has it.
@@ -133,6 +135,7 @@ fn action(line: &str) -> Result<Action> {
         ["remove"] => Action::Machine(Deed::Remove),
         ["rescan"] => Action::Machine(Deed::Rescan),
         ["reset"] => Action::Machine(Deed::Reset),
+        ["function-reset"] => Action::Machine(Deed::FunctionReset),
         ["unplug"] => Action::Machine(Deed::Unplug),
         ["sleep", level] => Action::Machine(Deed::Sleep(level.to_owned())),
         ["authenticate"] => Action::Machine(Deed::Authenticate),

@@ -44,6 +44,11 @@ impl Function {
         self.tell_driver("bind")
     }
 
+    /// Resets it, by whatever way there is.
+    pub fn reset(&self) -> io::Result<()> {
+        fs::write(self.path("reset"), "1")
+    }
+
     /// Removes it, in software: the kernel forgets it.
     pub fn remove(&self) -> io::Result<()> {
         fs::write(self.path("remove"), "1")
