@@ -24,8 +24,10 @@ use crate::system::{self, spdm_is_busy, spdm_state, SPDM_LIMIT};
 const UP_LIMIT: Duration = Duration::from_secs(10);
 /// How long to wait until it works again.
 const AGAIN_LIMIT: Duration = Duration::from_secs(12);
+/// What the driver says when it is up.
+const UP: &str = "link up";
 /// How long the log may lag behind.
-const LOG_LIMIT: Duration = Duration::from_secs(1);
+const LOG_LIMIT: Duration = Duration::from_secs(5);
 /// How long the kernel may take to let go of a device: it waits 5 s before it does.
 const UNPLUG_LIMIT: Duration = Duration::from_secs(20);
 /// How long the model may take to get into a phase.
@@ -49,6 +51,7 @@ const C_IS_DEAD: &str = "disabling the device";
 
 /// What rows run in.
 pub(crate) struct Scene {
+    driver: Driver,
     /// [`None`] when it was told to quit.
     model: Option<Model>,
     function: Function,
@@ -78,6 +81,7 @@ impl Scene {
         let (_, other) = *functions.last().context("no device")?;
         let (function, device) = functions.swap_remove(0);
         Ok(Self {
+            driver,
             model: Some(Model::open(0)?),
             function,
             device,
@@ -161,9 +165,17 @@ impl Scene {
             self.function.unbind()?;
         }
         if row.spdm.is_none() {
+            self.log = Log::from_now()?;
             self.function.bind()?;
             let up = self.works_again(Instant::now());
             up.context("the device does not work before the fault")?;
+            // A work item says so, and programs may have seen it before.
+            if self.driver == Driver::IsseiRust {
+                let log = &mut self.log;
+                let is_said = |line: &String| line.starts_with(UP);
+                let mut said = || log.lines().is_ok_and(|lines| lines.iter().any(is_said));
+                ensure!(until(LOG_LIMIT, &mut said), "the log does not say '{UP}'");
+            }
             ensure!(
                 until(SPDM_LIMIT, || !spdm_is_busy(self.device)),
                 "no end of SPDM"
