@@ -131,6 +131,16 @@ impl Ham {
         Ok(memory.load(self.counter(3))? == self.f2h_wr)
     }
 
+    /// The number of the last message: `f2h_wr`.
+    pub fn last(&self) -> u32 {
+        self.f2h_wr
+    }
+
+    /// Whether this message is the last, and the host has not taken it.
+    pub fn holds(&self, memory: &GuestMemory, message: u32) -> Result<bool, DmaError> {
+        Ok(self.f2h_wr == message && !self.vacant(memory)?)
+    }
+
     /// Writes a message, then advances `f2h_wr` by `step`; anything but 1 is a fault, after which
     /// the host's counter has to follow before there is another message.
     pub fn publish(

@@ -35,8 +35,10 @@ pub enum Event {
     /// The firmware says something.
     Send(Message),
     /// A message in shared memory changes: the dword at `address` becomes the first of `values`,
-    /// then the other, and so on `left` times.
+    /// then the other, and so on `left` times, or until the host has taken it.
     Rewrite {
+        /// The number of the message, see [`Ham::holds`](crate::ham::Ham::holds).
+        message: u32,
         /// Guest address.
         address: u64,
         /// The next value and the one after it.

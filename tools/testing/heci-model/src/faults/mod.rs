@@ -177,7 +177,7 @@ faults! {
     CounterF2hJump "counter-f2h-jump" Publish ("step" = 2) "f2h_wr advances by more than 1"
     CounterF2hBack "counter-f2h-back" Publish "f2h_wr runs back by 1"
     CounterF2hStuck "counter-f2h-stuck" Publish "f2h_wr stays where it is, the interrupt comes"
-    HeaderChanges "header-changes" Publish ("times" = 1000) "the length in the header changes every 20 us after publication"
+    HeaderChanges "header-changes" Publish ("times" = 1000) "the length in the header changes every 20 us until the host has taken the message"
     ResetAfterResponse "reset-after-response" Publish ("ms until ready" = 10) "the firmware resets itself right after publishing"
 
     CounterH2fJump "counter-h2f-jump" Consume ("step" = 2) "h2f_rd advances beyond h2f_wr"

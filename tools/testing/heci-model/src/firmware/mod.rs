@@ -17,7 +17,7 @@ use crate::clients::{self, FirmwareClient};
 use crate::csr::{Register, Registers};
 use crate::faults::{apply, Fault};
 use crate::ham::{Ham, Incoming};
-use crate::hw::{Event, Hw, FAULT_PERIOD};
+use crate::hw::{Event, Hw};
 use crate::memory::DmaError;
 use crate::personality::Personality;
 use crate::settings::Notify;
@@ -256,21 +256,11 @@ impl Personality for Firmware {
             }
             Event::Send(message) => self.say(hw, message).map(drop),
             Event::Rewrite {
+                message,
                 address,
-                values: [first, second],
+                values,
                 left,
-            } => hw.memory.store(address, first).map(|()| {
-                hw.fuzz.touch_all();
-                let values = [second, first];
-                if let Some(left) = left.checked_sub(1) {
-                    let again = Event::Rewrite {
-                        address,
-                        values,
-                        left,
-                    };
-                    hw.later(FAULT_PERIOD, again);
-                }
-            }),
+            } => self.rewrite(hw, message, address, values, left),
             Event::Interrupt => {
                 hw.send_msi();
                 Ok(())

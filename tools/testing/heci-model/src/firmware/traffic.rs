@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Firmware, Phase};
 use crate::clients::Properties;
 use crate::faults::{apply, Fault, On};
+use crate::ham::Ham;
 use crate::hw::{Event, Hw, FAULT_PERIOD};
 use crate::memory::DmaError;
 use crate::settings::Notify;
@@ -180,7 +181,7 @@ impl Firmware {
         let on = On::Client(message.header.fw_id);
         let step = apply::publish_step(hw, on);
         ham.publish(&hw.memory, &message, step)?;
-        let address = ham.f2h_address();
+        let (address, last) = (ham.f2h_address(), ham.last());
         if message.is_bus() {
             hw.counters.messages.bus_f2h += 1;
         } else {
@@ -192,6 +193,7 @@ impl Firmware {
             hw.later(
                 FAULT_PERIOD,
                 Event::Rewrite {
+                    message: last,
                     address,
                     values,
                     left,
@@ -203,5 +205,33 @@ impl Firmware {
         let reset = hw.fault_on(Fault::ResetAfterResponse, on);
         self.reset_for(hw, reset);
         Ok(true)
+    }
+
+    /// See [`Event::Rewrite`].
+    pub(super) fn rewrite(
+        &mut self,
+        hw: &mut Hw,
+        message: u32,
+        address: u64,
+        [first, second]: [u32; 2],
+        left: u64,
+    ) -> Result<(), DmaError> {
+        let holds = |ham: &Ham| ham.holds(&hw.memory, message);
+        if !self.ham.as_ref().map_or(Ok(false), holds)? {
+            return Ok(());
+        }
+        hw.memory.store(address, first)?;
+        hw.fuzz.touch_all();
+        if let Some(left) = left.checked_sub(1) {
+            let values = [second, first];
+            let again = Event::Rewrite {
+                message,
+                address,
+                values,
+                left,
+            };
+            hw.later(FAULT_PERIOD, again);
+        }
+        Ok(())
     }
 }

@@ -219,6 +219,15 @@ const ROWS: &[Row] = &[
         assert_eq!(lengths, [1, u32::MAX, 1, u32::MAX]);
         g.pass_ms(100);
         assert_eq!(g.state()["events"], 0);
+        // The message after it does not change.
+        g.take();
+        g.arm("header-changes");
+        g.submit(&Message::new(2, 1, b"x"));
+        g.take();
+        g.submit(&Message::new(2, 1, b"yy"));
+        g.pass_us(20);
+        assert_eq!(g.look().unwrap().length, 2);
+        assert_eq!(g.state()["events"], 0);
     }),
     ("reset-after-response", |g| {
         g.set_up();
