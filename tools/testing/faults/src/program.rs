@@ -2,20 +2,22 @@
 //! Programs on `/dev/issei<N>`: calls in threads of their own, so that one that never returns is
 //! seen and ended.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::thread::JoinHandleExt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure, Context, Result};
 use guest::{ioctl, until, Device};
 use nix::errno::Errno;
+use nix::libc::{SYS_ioctl, SYS_read, SYS_write};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::pthread::pthread_kill;
 use nix::sys::signal::{sigaction, SaFlags, SigAction, SigHandler, SigSet, Signal};
+use nix::unistd::{gettid, Pid};
 
 use crate::step::Call;
 
@@ -40,7 +42,11 @@ pub(crate) struct Program {
 }
 
 /// A call that has begun.
-struct Running(JoinHandle<String>);
+struct Running {
+    handle: JoinHandle<String>,
+    /// The thread that makes it, for the kernel.
+    thread: Arc<OnceLock<Pid>>,
+}
 
 impl Program {
     /// A program that has opened nothing.
@@ -70,9 +76,10 @@ impl Program {
             "the program sleeps in another call"
         );
         let running = self.start(call)?;
-        // Nothing that a program can see from outside tells a call that sleeps from one that is about to.
+        let asleep = until(PATIENCE, || running.is_finished() || running.is_asleep());
+        // It may be on its way there through another lock.
         thread::sleep(Duration::from_millis(20));
-        ensure!(!running.0.is_finished(), "the call does not sleep");
+        ensure!(asleep && !running.is_finished(), "the call does not sleep");
         self.sleeping = Some(running);
         Ok(())
     }
@@ -97,7 +104,7 @@ impl Program {
                 Ok(file) => self.file = Some(Arc::new(file)),
                 Err(error) => {
                     let name = name(&error);
-                    return Ok(Running(thread::spawn(move || name)));
+                    return Ok(Running::start(move || name));
                 }
             }
         }
@@ -105,15 +112,41 @@ impl Program {
         let written = Arc::clone(&self.written);
         self.seed = self.seed.wrapping_add(1);
         let (call, seed) = (call.clone(), self.seed);
-        Ok(Running(thread::spawn(move || {
-            act(&file, &written, &call, seed)
-        })))
+        Ok(Running::start(move || act(&file, &written, &call, seed)))
     }
 }
 
 impl Running {
+    fn start(act: impl FnOnce() -> String + Send + 'static) -> Self {
+        let thread = Arc::new(OnceLock::new());
+        let own = Arc::clone(&thread);
+        let handle = thread::spawn(move || {
+            own.get_or_init(gettid);
+            act()
+        });
+        Self { handle, thread }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.handle.is_finished()
+    }
+
+    /// Whether it sleeps in one of the system calls of [`Call`].
+    fn is_asleep(&self) -> bool {
+        let Some(thread) = self.thread.get() else {
+            return false;
+        };
+        // The number of the call if it sleeps, else the word `running`.
+        let state = fs::read_to_string(format!("/proc/self/task/{thread}/syscall"));
+        let number = state.ok().and_then(|state| {
+            let (number, _) = state.split_once(' ')?;
+            number.parse().ok()
+        });
+        number.is_some_and(|number: i64| [SYS_read, SYS_write, SYS_ioctl].contains(&number))
+    }
+
     fn end(self) -> Result<String> {
-        let handle = self.0;
+        let handle = self.handle;
         let silent = !until(PATIENCE, || handle.is_finished());
         if silent {
             let start = Instant::now();
