@@ -43,6 +43,9 @@ enum Command {
         driver: Driver,
         #[arg(required = true)]
         rows: Vec<String>,
+        /// How many times slower than the stock kernel this one is
+        #[arg(long, default_value_t = 1)]
+        slowness: u64,
     },
     /// Print the guests to start and their rows, a JSON object a line
     Plan {
@@ -61,7 +64,11 @@ const EXIT_SPENT: u8 = 3;
 
 fn main() -> Result<ExitCode> {
     match Cli::parse().command {
-        Command::Run { driver, rows } => return run(driver, &rows),
+        Command::Run {
+            driver,
+            rows,
+            slowness,
+        } => return run(driver, &rows, slowness.max(1)),
         Command::Plan { driver } => {
             for batch in Matrix::read()?.plan(driver) {
                 println!("{}", serde_json::to_string(&batch)?);
@@ -73,7 +80,7 @@ fn main() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run(driver: Driver, names: &[String]) -> Result<ExitCode> {
+fn run(driver: Driver, names: &[String], slowness: u64) -> Result<ExitCode> {
     let matrix = Matrix::read()?;
     let rows: Result<Vec<(&Part, &Row)>> = names.iter().map(|name| matrix.row(name)).collect();
     let rows = rows?;
@@ -103,7 +110,8 @@ fn run(driver: Driver, names: &[String]) -> Result<ExitCode> {
         };
         let spent = !matches!(&result, Ok(observed) if observed.again.is_some());
         let differences = match result {
-            Ok(observed) => {
+            Ok(mut observed) => {
+                observed.again = observed.again.map(|ms| ms / slowness);
                 println!("# {name}: c = {observed}");
                 judge(driver, row, &observed)?
             }

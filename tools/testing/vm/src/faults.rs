@@ -77,6 +77,7 @@ pub(crate) fn run_all(env: &Env, logs: &Path, guests: &Guests<'_>) -> Result<Res
                 guests.preload.join(" "),
                 guests.last.unwrap_or_default().to_owned(),
                 "run".to_owned(),
+                format!("--slowness={slowness}"),
                 driver.to_owned(),
             ];
             command.extend(batch.rows.iter().cloned());
