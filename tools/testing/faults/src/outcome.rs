@@ -148,19 +148,21 @@ impl Expected {
     }
 
     /// Whether the log is complete, line by line. A line may be missing whose pattern stands in
-    /// brackets.
+    /// brackets, and stand there any number of times if it is in braces.
     pub(crate) fn has_logged(&self, lines: &[String]) -> bool {
         fn are(patterns: &[String], lines: &[String]) -> bool {
-            let Some((pattern, patterns)) = patterns.split_first() else {
+            let Some((pattern, rest)) = patterns.split_first() else {
                 return lines.is_empty();
             };
-            let inner = pattern.strip_prefix('[');
-            let optional = inner.and_then(|inner| inner.strip_suffix(']'));
-            let pattern = optional.unwrap_or(pattern);
+            let within = |open, close| pattern.strip_prefix(open)?.strip_suffix(close);
+            let (optional, repeated) = (within('[', ']'), within('{', '}'));
+            let after = if repeated.is_some() { patterns } else { rest };
+            let text = optional.or(repeated).unwrap_or(pattern);
             let is_next = lines
                 .split_first()
-                .is_some_and(|(line, lines)| matches(pattern, line) && are(patterns, lines));
-            is_next || optional.is_some() && are(patterns, lines)
+                .is_some_and(|(line, lines)| matches(text, line) && are(after, lines));
+            let may_miss = optional.or(repeated).is_some();
+            is_next || may_miss && are(rest, lines)
         }
         are(&self.log, lines)
     }
@@ -297,7 +299,7 @@ mod tests {
             log: expected
                 .log
                 .iter()
-                .filter(|line| !line.starts_with('['))
+                .filter(|line| !line.starts_with(['[', '{']))
                 .map(|line| text(line))
                 .collect(),
             counts,
@@ -343,6 +345,18 @@ mod tests {
         };
         let differences = expected.differences(RUST, &counted);
         assert_eq!(differences, ["stale: 1 instead of 0"]);
+    }
+
+    #[test]
+    fn lines_that_may_be_missing_or_repeated() {
+        let expected: Expected = toml::from_str("calls = ''\nlog = ['[a]', '{b*}', 'c']").unwrap();
+        let logged = |lines: &[&str]| {
+            let lines: Vec<String> = lines.iter().map(|line| (*line).to_owned()).collect();
+            expected.has_logged(&lines)
+        };
+        assert!(logged(&["c"]) && logged(&["a", "c"]) && logged(&["a", "b1", "b2", "c"]));
+        assert!(!logged(&[]) && !logged(&["a", "a", "c"]) && !logged(&["b", "a", "c"]));
+        assert!(!logged(&["b", "d", "c"]) && !logged(&["b", "c", "c"]));
     }
 
     #[test]

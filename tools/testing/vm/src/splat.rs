@@ -60,13 +60,17 @@ const ANYWHERE: &[&str] = &[
     "-----[ cut here ]-----",
 ];
 
-/// Messages that only look like splats: greetings at boot.
+/// Messages that only look like splats: greetings at boot, and lack of memory for somebody who does without.
 const HARMLESS: &[&str] = &[
+    "kmemleak: Cannot allocate a scan area",
     "kmemleak: Kernel memory leak detector initialized",
     "kmemleak: Automatic memory scanning",
     "DMA-API: preallocated",
     "DMA-API: debugging enabled by kernel config",
 ];
+
+/// What a kobject says that could not be added for lack of memory. Other errors are mistakes of its owner.
+const NO_MEMORY: &str = "(error: -12 parent: ";
 
 /// How many lines after a splat are shown with it.
 const CONTEXT: usize = 25;
@@ -92,7 +96,7 @@ fn message(line: &str) -> &str {
 /// Whether a line of the kernel log is (the beginning of) a splat.
 pub(crate) fn is_splat(line: &str) -> bool {
     let text = message(line);
-    if HARMLESS.iter().any(|harmless| text.starts_with(harmless)) {
+    if HARMLESS.iter().any(|harmless| text.starts_with(harmless)) || text.contains(NO_MEMORY) {
         return false;
     }
     BEGINNINGS
@@ -146,6 +150,19 @@ impl<'a> Record<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lack_of_memory_is_no_splat() {
+        let kobject = |error| {
+            format!("kobject: kobject_add_internal failed for 26 (error: {error} parent: irq)")
+        };
+        assert!(!is_splat(&kobject(-12)));
+        assert!(is_splat(&kobject(-17)));
+        assert!(!is_splat(
+            "kmemleak: Cannot allocate a scan area, scanning the full object"
+        ));
+        assert!(is_splat("kmemleak: 1 new suspected memory leaks"));
+    }
 
     #[test]
     fn splats_are_seen() {
