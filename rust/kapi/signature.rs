@@ -100,25 +100,27 @@ impl PublicKey<'_> {
             Kind::Rsa => CString::try_from_fmt(fmt!("pkcs1(rsa,{})", hash.name()))?,
             kind => CString::try_from_fmt(fmt!("p1363({})", kind.name()))?,
         };
-        let mut verdict = 0;
+        judge(|| {
+            let mut verdict = 0;
 
-        // SAFETY:
-        // - The name is a string, and the pointers are valid for as many bytes as follow them.
-        // - `verdict` is valid for writes.
-        to_result(unsafe {
-            shim::rust_kapi_verify(
-                algorithm.as_char_ptr(),
-                self.bytes.as_ptr().cast(),
-                self.bytes.len().try_into()?,
-                digest.as_ptr().cast(),
-                digest.len().try_into()?,
-                signature.as_ptr().cast(),
-                signature.len().try_into()?,
-                &mut verdict,
-            )
+            // SAFETY:
+            // - The name is a string, and the pointers are valid for as many bytes as follow them.
+            // - `verdict` is valid for writes.
+            to_result(unsafe {
+                shim::rust_kapi_verify(
+                    algorithm.as_char_ptr(),
+                    self.bytes.as_ptr().cast(),
+                    self.bytes.len().try_into()?,
+                    digest.as_ptr().cast(),
+                    digest.len().try_into()?,
+                    signature.as_ptr().cast(),
+                    signature.len().try_into()?,
+                    &mut verdict,
+                )
+            })
+            .map_err(unusable)?;
+            Ok(verdict)
         })
-        .map_err(unusable)?;
-        judge(verdict)
     }
 
     /// Applies an RSA key to a signature, as long as the modulus, which gives an encoded message of
@@ -140,24 +142,26 @@ impl PublicKey<'_> {
             return Err(EINVAL);
         }
 
-        let mut verdict = 0;
+        judge(|| {
+            let mut verdict = 0;
 
-        // SAFETY:
-        // - The key is valid for as many bytes as follow it, and so are the two others, as was
-        //   checked.
-        // - `verdict` is valid for writes.
-        to_result(unsafe {
-            shim::rust_kapi_rsa_recover(
-                self.bytes.as_ptr().cast(),
-                self.bytes.len().try_into()?,
-                signature.as_ptr().cast(),
-                encoded.as_mut_ptr().cast(),
-                signature.len().try_into()?,
-                &mut verdict,
-            )
+            // SAFETY:
+            // - The key is valid for as many bytes as follow it, and so are the two others, as was
+            //   checked.
+            // - `verdict` is valid for writes.
+            to_result(unsafe {
+                shim::rust_kapi_rsa_recover(
+                    self.bytes.as_ptr().cast(),
+                    self.bytes.len().try_into()?,
+                    signature.as_ptr().cast(),
+                    encoded.as_mut_ptr().cast(),
+                    signature.len().try_into()?,
+                    &mut verdict,
+                )
+            })
+            .map_err(unusable)?;
+            Ok(verdict)
         })
-        .map_err(unusable)?;
-        judge(verdict)
     }
 
     /// The kernel takes shorter points for such with zeros in front; they have no place here.
@@ -178,9 +182,16 @@ fn unusable(error: Error) -> Error {
     }
 }
 
-/// Tells a wrong signature from one that could not be checked.
-fn judge(verdict: c_int) -> Result<bool> {
-    match to_result(verdict) {
+/// Tells a wrong signature from one that could not be checked, by the verdict that `ask` gets.
+///
+/// `EINVAL` is asked for twice: RSA answers that to a number out of range, and to a lack of memory
+/// (`_rsa_enc` in crypto/rsa.c), which may be over then.
+fn judge(mut ask: impl FnMut() -> Result<c_int>) -> Result<bool> {
+    let mut verdict = to_result(ask()?);
+    if verdict == Err(EINVAL) {
+        verdict = to_result(ask()?);
+    }
+    match verdict {
         Ok(()) => Ok(true),
         // Length or range, encoding, value.
         Err(EINVAL | EBADMSG | EKEYREJECTED) => Ok(false),
