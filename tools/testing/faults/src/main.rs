@@ -44,8 +44,8 @@ enum Command {
         #[arg(required = true)]
         rows: Vec<String>,
         /// How many times slower than the stock kernel this one is
-        #[arg(long, default_value_t = 1)]
-        slowness: u64,
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        slowness: u32,
     },
     /// Print the guests to start and their rows, a JSON object a line
     Plan {
@@ -68,7 +68,7 @@ fn main() -> Result<ExitCode> {
             driver,
             rows,
             slowness,
-        } => return run(driver, &rows, slowness.max(1)),
+        } => return run(driver, &rows, slowness),
         Command::Plan { driver } => {
             for batch in Matrix::read()?.plan(driver) {
                 println!("{}", serde_json::to_string(&batch)?);
@@ -80,7 +80,7 @@ fn main() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run(driver: Driver, names: &[String], slowness: u64) -> Result<ExitCode> {
+fn run(driver: Driver, names: &[String], slowness: u32) -> Result<ExitCode> {
     let matrix = Matrix::read()?;
     let rows: Result<Vec<(&Part, &Row)>> = names.iter().map(|name| matrix.row(name)).collect();
     let rows = rows?;
@@ -104,14 +104,13 @@ fn run(driver: Driver, names: &[String], slowness: u64) -> Result<ExitCode> {
         fs::write("/dev/kmsg", format!("faults: {name}\n"))?;
         let result = match &mut scene {
             Some(scene) => Scene::run(scene, part, row),
-            None => {
-                Scene::new(driver, part.machine()).and_then(|new| scene.insert(new).run(part, row))
-            }
+            None => Scene::new(driver, part.machine(), slowness)
+                .and_then(|new| scene.insert(new).run(part, row)),
         };
         let spent = !matches!(&result, Ok(observed) if observed.again.is_some());
         let differences = match result {
             Ok(mut observed) => {
-                observed.again = observed.again.map(|ms| ms / slowness);
+                observed.again = observed.again.map(|ms| ms / u64::from(slowness));
                 println!("# {name}: c = {observed}");
                 judge(driver, row, &observed)?
             }

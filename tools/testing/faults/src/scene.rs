@@ -22,6 +22,8 @@ use crate::system::{self, spdm_is_busy, spdm_state, SPDM_LIMIT};
 
 /// How long bring-up may take where nothing is wrong.
 const UP_LIMIT: Duration = Duration::from_secs(10);
+/// How long the SPDM agent may take to a verdict, whatever the responder does.
+const VERDICT_LIMIT: Duration = Duration::from_secs(3);
 /// How long to wait until it works again.
 const AGAIN_LIMIT: Duration = Duration::from_secs(12);
 /// What the driver says when it is up.
@@ -52,6 +54,7 @@ const C_IS_DEAD: &str = "disabling the device";
 /// What rows run in.
 pub(crate) struct Scene {
     driver: Driver,
+    verdict_limit: Duration,
     /// [`None`] when it was told to quit.
     model: Option<Model>,
     function: Function,
@@ -65,8 +68,8 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// Loads the driver.
-    pub(crate) fn new(driver: Driver, machine: &Machine) -> Result<Self> {
+    /// Loads the driver, on a kernel that is so many times slower than the stock one.
+    pub(crate) fn new(driver: Driver, machine: &Machine, slowness: u32) -> Result<Self> {
         let parameters = match driver {
             Driver::IsseiRust => machine.parameters.as_slice(),
             Driver::IsseiC => &[],
@@ -82,6 +85,7 @@ impl Scene {
         let (function, device) = functions.swap_remove(0);
         Ok(Self {
             driver,
+            verdict_limit: VERDICT_LIMIT * slowness,
             model: Some(Model::open(0)?),
             function,
             device,
@@ -257,7 +261,7 @@ impl Scene {
             Action::Sleep(ms) => thread::sleep(Duration::from_millis(*ms)),
             Action::Spdm => {
                 let through = || spdm_state(self.device).is_some() && !spdm_is_busy(self.device);
-                until(SPDM_LIMIT, through);
+                ensure!(until(self.verdict_limit, through), "no verdict in time");
                 return self.verdict();
             }
             Action::Machine(deed) => return self.machine(deed),
