@@ -215,6 +215,7 @@ pub(crate) fn check(debug: bool, chosen: &[String]) -> Result<Results> {
         debug::suites::keep_logs_of_this_driver(&check.env, &check.logs)?;
     }
     let mut sum = Results::default();
+    let mut failures = Vec::new();
     let suites: Vec<&Suite> = match chosen.is_empty() {
         true => always.iter().collect(),
         false => all()
@@ -228,7 +229,9 @@ pub(crate) fn check(debug: bool, chosen: &[String]) -> Result<Results> {
             (suite.run)(&check).unwrap_or_else(|error| Results::fail(format!("{error:#}")));
         step.done(&results.to_string());
         for failure in &results.failed {
-            say(&format!("  FAILED {}: {failure}", suite.name));
+            let failure = format!("FAILED {}: {failure}", suite.name);
+            say(&format!("  {failure}"));
+            failures.push(failure);
         }
         sum += results;
     }
@@ -236,10 +239,14 @@ pub(crate) fn check(debug: bool, chosen: &[String]) -> Result<Results> {
         match debug::coverage::report(&check.env, &check.logs) {
             Ok(table) => print!("{table}"),
             Err(error) => {
-                say(&format!("  FAILED coverage: {error:#}"));
+                failures.push(format!("FAILED coverage: {error:#}"));
                 sum += Results::fail("coverage");
             }
         }
+    }
+    // Again, for a reader who has the end of the output only.
+    for failure in &failures {
+        say(failure);
     }
     Ok(sum)
 }
