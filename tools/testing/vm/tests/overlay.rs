@@ -70,7 +70,9 @@ impl Trees {
     }
 
     fn overlay(&self, options: &[&str]) -> Said {
-        let output = Command::new(self.ours("scripts/overlay.sh"))
+        // To run the copy itself could fail: until its `exec`, a child of another thread has it open for writing.
+        let output = Command::new("bash")
+            .arg(self.ours("scripts/overlay.sh"))
             .args(options)
             .arg(self.kernel(""))
             .output()
