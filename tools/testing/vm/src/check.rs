@@ -236,13 +236,16 @@ pub(crate) fn check(debug: bool, chosen: &[String]) -> Result<Results> {
         sum += results;
     }
     if debug {
-        match debug::coverage::report(&check.env, &check.logs) {
-            Ok(table) => print!("{table}"),
-            Err(error) => {
-                failures.push(format!("FAILED coverage: {error:#}"));
-                sum += Results::fail("coverage");
+        let results = match debug::coverage::report(&check.env, &check.logs) {
+            Ok((table, results)) => {
+                print!("{table}");
+                results
             }
-        }
+            Err(error) => Results::fail(format!("{error:#}")),
+        };
+        let failed = results.failed.iter();
+        failures.extend(failed.map(|failure| format!("FAILED coverage: {failure}")));
+        sum += results;
     }
     // Again, for a reader who has the end of the output only.
     for failure in &failures {

@@ -7,6 +7,7 @@
 //! a line has run may be the difference of two, so their values must be exact.
 
 mod lines;
+mod reasons;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,9 +25,11 @@ use crate::host;
 use crate::module::{self, Target};
 use crate::process;
 use crate::progress::Step;
+use crate::tap::Results;
 use crate::tools::TREE;
 
 use lines::Lines;
+use reasons::Reasons;
 
 const SOURCE: &str = "tools/testing/vm/guest/coverage";
 
@@ -50,6 +53,13 @@ const RECORD_SIZE: usize = 64;
 /// Where in a record it says where its counters are, from the record.
 const RECORD_COUNTERS: usize = 16;
 const LAST_VALUE_KIND: u64 = 2;
+
+/// Lines that have not run, and why.
+const REASONS: &str = "tools/testing/vm/uncovered.toml";
+/// What is left in the logs by each suite on the debug kernel.
+const SUITES: &[&str] = &["kunit", "issei_rust-common", "faults-issei_rust"];
+/// How many lines of a hundred must have run.
+const GOAL: usize = 90;
 
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -188,29 +198,49 @@ fn merge(outputs: impl IntoIterator<Item = String>, count: usize) -> Result<Vec<
 }
 
 /// The table of the lines that have run: of the driver in the guests whose logs are below `logs`, and of its crates in their
-/// tests on the host.
+/// tests on the host. If all suites have left logs, whether enough has run, and all else is known not to run, is a result.
 ///
 /// It is written to `build/coverage.txt` and `build/coverage.json`, line by line to `build/coverage.lcov`, and the lines that have
 /// not run to `build/uncovered.txt`.
-pub(crate) fn report(env: &Env, logs: &Path) -> Result<String> {
+pub(crate) fn report(env: &Env, logs: &Path) -> Result<(String, Results)> {
     let debug = super::environment(env)?;
     let step = Step::begin("sum up the lines that have run");
     let mut lines = Lines::default();
     lines.add(&in_guests(&debug, &step, logs)?, Path::new(TREE))?;
     lines.add(&on_host(&debug, &step)?, &env.checkout)?;
     let lines = lines.not_empty()?;
+    let missing = lines.missing(&env.checkout)?;
+    let reasons = Reasons::read(&env.checkout.join(REASONS))?;
+    let (named, unnamed) = reasons.sort(&missing);
     let table = lines.table();
     for (file, text) in [
         ("coverage.txt", table.clone()),
-        ("coverage.json", format!("{:#}\n", lines.json())),
+        (
+            "coverage.json",
+            format!("{:#}\n", lines.json(unnamed.len())),
+        ),
         ("coverage.lcov", lines.lcov()),
-        ("uncovered.txt", lines.missing(&env.checkout)?),
+        ("uncovered.txt", reasons::text(&named, &unnamed)),
     ] {
         let path = env.build().join(file);
         fs::write(&path, text).with_context(|| format!("could not write {}", path.display()))?;
     }
-    step.done("build/coverage.lcov tells of each line");
-    Ok(table)
+    step.done("build/coverage.lcov tells of each line, build/uncovered.txt why some have not run");
+    let mut results = Results::default();
+    if SUITES.iter().all(|suite| logs.join(suite).exists()) {
+        let (all, ran) = lines.sums();
+        results += match ran * 100 >= all * GOAL {
+            true => Results::pass(),
+            false => Results::fail(format!("less than {GOAL} % of the lines have run")),
+        };
+        results += match unnamed.len() {
+            0 => Results::pass(),
+            count => Results::fail(format!(
+                "{count} lines have not run, and {REASONS} does not say why: see the end of build/uncovered.txt"
+            )),
+        };
+    }
+    Ok((table, results))
 }
 
 /// What has run of the driver in guests.

@@ -3,11 +3,12 @@
 //! The lines of the driver that have code, and which of them have run.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{ensure, Result};
 use serde_json::{json, Value};
+
+use super::reasons::Line;
 
 /// Where the driver's files are.
 const PLACES: &[&str] = &[
@@ -66,7 +67,7 @@ impl Lines {
     }
 
     /// Lines and lines that have run, in all.
-    fn sums(&self) -> (usize, usize) {
+    pub(super) fn sums(&self) -> (usize, usize) {
         let add = |(lines, ran), (_, more, also): &(_, usize, usize)| (lines + more, ran + also);
         self.counts().iter().fold((0, 0), add)
     }
@@ -84,33 +85,28 @@ impl Lines {
         text
     }
 
-    /// The same for programs.
-    pub(super) fn json(&self) -> Value {
+    /// The same for programs, with how many lines have not run for no reason.
+    pub(super) fn json(&self, unnamed: usize) -> Value {
         let (lines, ran) = self.sums();
         let files: Vec<Value> = self
             .counts()
             .into_iter()
             .map(|(file, lines, ran)| json!({"file": file, "lines": lines, "ran": ran}))
             .collect();
-        json!({"format": 1, "lines": lines, "ran": ran, "files": files})
+        json!({"format": 1, "lines": lines, "ran": ran, "unnamed": unnamed, "files": files})
     }
 
-    /// The lines that have not run: `FILE:LINE: what stands there`.
-    pub(super) fn missing(&self, root: &Path) -> Result<String> {
-        let mut text = String::new();
+    /// The lines that have not run.
+    pub(super) fn missing(&self, root: &Path) -> Result<Vec<Line>> {
+        let mut missing = Vec::new();
         for (file, lines) in &self.0 {
-            let path = root.join(file);
-            let source = fs::read_to_string(&path)
-                .with_context(|| format!("could not read {}", path.display()))?;
-            let source: Vec<&str> = source.lines().collect();
-            for (line, _) in lines.iter().filter(|(_, ran)| !**ran) {
-                let code = line.checked_sub(1).and_then(|at| source.get(at));
-                let code =
-                    code.with_context(|| format!("{} has no line {line}", path.display()))?;
-                text += &format!("{}:{line}: {}\n", file.display(), code.trim());
-            }
+            let mut all = Line::all(root, file)?;
+            let last = lines.keys().last().copied().unwrap_or_default();
+            ensure!(last <= all.len(), "{} has no line {last}", file.display());
+            all.retain(|line| lines.get(&line.number) == Some(&false));
+            missing.extend(all);
         }
-        Ok(text)
+        Ok(missing)
     }
 
     /// Refuses to tell of nothing.
@@ -139,6 +135,8 @@ fn ours(path: &Path, root: &Path) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const GUEST: &str = "SF:drivers/misc/issei_rust/../../../rust/ham/wire.rs\nFN:1,f\nDA:1,1\nDA:2,0\nend_of_record\n\
@@ -162,7 +160,7 @@ mod tests {
         assert_eq!(lines().lcov(), text);
         let table = "   lines      ran\n       1    0.0 %  drivers/misc/issei_rust/pci.rs\n       3   66.7 %  rust/ham/wire.rs\n       4   50.0 %  in all\n";
         assert_eq!(lines().table(), table);
-        assert_eq!(lines().json()["ran"], 2);
+        assert_eq!(lines().json(0)["ran"], 2);
     }
 
     #[test]
@@ -177,10 +175,13 @@ mod tests {
             fs::write(path, text).unwrap();
         }
         let missing = lines().missing(root.path()).unwrap();
-        assert_eq!(
-            missing,
-            "drivers/misc/issei_rust/pci.rs:7: x\nrust/ham/wire.rs:3: c\n"
-        );
+        let missing: Vec<(usize, &str)> = missing
+            .iter()
+            .map(|line| (line.number, line.text.as_str()))
+            .collect();
+        assert_eq!(missing, [(7, "x"), (3, "c")]);
+        fs::write(root.path().join("rust/ham/wire.rs"), "a\n").unwrap();
+        assert!(lines().missing(root.path()).is_err());
     }
 
     #[test]
