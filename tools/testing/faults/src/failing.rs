@@ -30,6 +30,11 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// Fault injection of the slab allocator.
 const SLAB: &str = "/sys/kernel/debug/failslab";
+/// How many callers of an allocation are looked at.
+const DEPTH: &str = "32";
+/// Makes files in /proc for an interrupt. Nobody is told when one cannot be made, and the kernel then warns that it cannot
+/// remove what is not there: a fault, but not the driver's.
+const SPARED: &str = "register_irq_proc";
 /// How often the agent authenticates, and in how many of those something must have failed.
 const ROUNDS: u32 = 200;
 const LEAST_FAILED: u32 = 50;
@@ -47,8 +52,10 @@ pub(crate) fn each(what: Failing, function: &Function, device: Device) -> Result
     for name in SILENT {
         fs::write(format!("/sys/kernel/debug/{name}/verbose"), "0")?;
     }
-    if what == Failing::Authenticate {
-        return by_chance(device);
+    match what {
+        Failing::Authenticate => return by_chance(device),
+        Failing::Probe => spare(SPARED)?,
+        _ => {}
     }
     let function = function.clone();
     let thread = thread::spawn(move || in_turn(what, &function, device));
@@ -81,6 +88,34 @@ fn in_turn(what: Failing, function: &Function, device: Device) -> Result<String>
     bail!("there is no end of allocations")
 }
 
+/// Lets no allocation fail for which a function of the kernel asks, itself or through others.
+fn spare(function: &str) -> Result<()> {
+    let (begin, end) = of_kernel(function, &fs::read_to_string("/proc/kallsyms")?)?;
+    for name in WAITING {
+        let set =
+            |file: &str, value: &str| fs::write(format!("/sys/kernel/debug/{name}/{file}"), value);
+        set("reject-start", &begin.to_string())?;
+        set("reject-end", &end.to_string())?;
+        set("stacktrace-depth", DEPTH)?;
+    }
+    Ok(())
+}
+
+/// Where the code of a function of the kernel begins, and the next symbol.
+fn of_kernel(function: &str, symbols: &str) -> Result<(u64, u64)> {
+    let symbols = symbols.lines().filter_map(|line| {
+        let mut fields = line.split_whitespace();
+        let address = u64::from_str_radix(fields.next()?, 16).ok()?;
+        Some((address, fields.nth(1)?))
+    });
+    let symbols: Vec<(u64, &str)> = symbols.collect();
+    let begin = symbols.iter().find(|(_, name)| *name == function);
+    let (begin, _) = *begin.with_context(|| format!("the kernel has no {function}"))?;
+    let after = symbols.iter().map(|(address, _)| *address);
+    let end = after.filter(|address| *address > begin).min();
+    Ok((begin, end.context("no symbol follows")?))
+}
+
 /// Lets nothing fail any more; how many allocations the call was short of the one that was to fail. To look and to disarm
 /// count as well, but only one of them fails.
 fn disarm() -> Result<u32> {
@@ -105,7 +140,7 @@ fn by_chance(device: Device) -> Result<String> {
     let (begin, end) = code()?;
     set("require-start", &begin.to_string())?;
     set("require-end", &end.to_string())?;
-    set("stacktrace-depth", "32")?;
+    set("stacktrace-depth", DEPTH)?;
     set("interval", "1")?;
     let mut failed = 0;
     for round in 0..ROUNDS {
@@ -210,4 +245,21 @@ impl Prepared {
 
 fn connect(file: &File) -> io::Result<()> {
     ioctl::connect(file, CLIENT.uuid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_ends_where_another_symbol_is() {
+        let symbols = "ffffffff81000200 T b\nffffffff81000100 t a\nffffffff81000100 T a_too\n\
+                       ffffffff81000300 T c\t[module]\n";
+        assert_eq!(
+            of_kernel("a", symbols).unwrap(),
+            (0xffff_ffff_8100_0100, 0xffff_ffff_8100_0200)
+        );
+        assert!(of_kernel("c", symbols).is_err());
+        assert!(of_kernel("d", symbols).is_err());
+    }
 }
