@@ -18,8 +18,8 @@ macro_rules! parts {
 /// The files, in the order in which they run.
 const PARTS: &[(&str, &str)] = parts! {
     "setup" "start" "clients" "messages" "counters" "interrupts" "registers" "resets" "removal"
-    "sleep" "two-devices" "function-reset" "surprise" "unplug" "memory" "spdm-memory" "spdm" "spdm-negotiation" "spdm-identity"
-    "spdm-evidence"
+    "sleep" "two-devices" "function-reset" "recovery" "surprise" "unplug" "memory" "spdm-memory" "spdm" "spdm-negotiation"
+    "spdm-identity" "spdm-evidence"
 };
 
 /// A part of the matrix.

@@ -293,6 +293,7 @@ impl Scene {
             Deed::Rescan => guest::rescan(),
             Deed::Reset => self.device.set_attribute("reset", "1"),
             Deed::FunctionReset => self.function.reset(),
+            Deed::Recovery(channel) => system::recover(&self.function, *channel)?,
             Deed::Unplug => {
                 system::unplug()?;
                 // A model whose device was taken away has ended.

@@ -68,6 +68,8 @@ pub(crate) enum Deed {
     Reset,
     /// A reset of the PCI function.
     FunctionReset,
+    /// Error recovery of the PCI function, whose channel is in this state.
+    Recovery(Channel),
     /// The slot of the device is emptied, and the kernel hears of it.
     Unplug,
     /// Sleep to this depth, as `pm_test` has it.
@@ -76,6 +78,14 @@ pub(crate) enum Deed {
     Authenticate,
     /// Every allocation of the call fails in turn.
     Failing(Failing),
+}
+
+/// The state of the channel to a function after an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Channel {
+    Normal,
+    Frozen,
+    Dead,
 }
 
 /// In what each allocation fails in turn.
@@ -136,6 +146,12 @@ fn action(line: &str) -> Result<Action> {
         ["rescan"] => Action::Machine(Deed::Rescan),
         ["reset"] => Action::Machine(Deed::Reset),
         ["function-reset"] => Action::Machine(Deed::FunctionReset),
+        ["recovery", channel] => Action::Machine(Deed::Recovery(match channel {
+            "normal" => Channel::Normal,
+            "frozen" => Channel::Frozen,
+            "dead" => Channel::Dead,
+            _ => bail!("no channel is {channel}"),
+        })),
         ["unplug"] => Action::Machine(Deed::Unplug),
         ["sleep", level] => Action::Machine(Deed::Sleep(level.to_owned())),
         ["authenticate"] => Action::Machine(Deed::Authenticate),

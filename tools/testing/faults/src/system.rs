@@ -2,12 +2,14 @@
 //! The machine and the SPDM agent, as only this program needs them.
 
 use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::time::Duration;
 
 use anyhow::{ensure, Context, Result};
 use guest::{until, Device, Function};
 use serde_json::{json, Value};
+
+use crate::step::Channel;
 
 /// How long the SPDM agent may take.
 pub(crate) const SPDM_LIMIT: Duration = Duration::from_secs(70);
@@ -17,6 +19,8 @@ const PORTS: &str = "/sys/class/virtio-ports";
 const PORTS_LIMIT: Duration = Duration::from_secs(20);
 /// The port to QEMU's monitor.
 const MONITOR: &str = "/dev/virtio-ports/qmp";
+/// See recovery/pci_recovery.c.
+const RECOVERY: &str = "pci_recovery";
 const CONSOLES: &str = "/sys/bus/virtio/drivers/virtio_console";
 
 /// The functions that the driver is bound to, in the order of their models, and their devices: the
@@ -65,6 +69,18 @@ fn count_ports() -> Result<usize> {
         count += usize::from(name.is_ok_and(|name| !name.trim().is_empty()));
     }
     Ok(count)
+}
+
+/// Has the driver recover from an error of the function, with the module that tells it of one.
+pub(crate) fn recover(function: &Function, channel: Channel) -> Result<io::Result<()>> {
+    load(RECOVERY, &[])?;
+    let channel = match channel {
+        Channel::Normal => "normal",
+        Channel::Frozen => "frozen",
+        Channel::Dead => "dead",
+    };
+    let error = format!("/sys/module/{RECOVERY}/parameters/error");
+    Ok(fs::write(error, format!("{} {channel}", function.address)))
 }
 
 /// Has QEMU empty the slot of the first device.

@@ -37,6 +37,7 @@ const C_SOURCES: &[&str] = &[
     "samples",
     kapi::SOURCE,
     bench::SOURCE,
+    "tools/testing/faults/recovery",
     "tools/testing/selftests",
     "tools/testing/vm/guest",
 ];

@@ -3,7 +3,7 @@
 //! The fault matrix, row by row in guests, on either driver; see tools/testing/faults.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ use crate::progress::{Lines, Step};
 use crate::run::{self, End, Request};
 use crate::tap::{self, Results};
 
+/// A module for the rows about error recovery.
+const RECOVERY: &str = "tools/testing/faults/recovery";
 /// Runs the program in the guest.
 const SCRIPT: &str = "tools/testing/vm/guest/faults";
 
@@ -62,6 +64,8 @@ pub(crate) fn run_all(env: &Env, logs: &Path, guests: &Guests<'_>) -> Result<Res
         "{}",
         String::from_utf8_lossy(&plan.stderr)
     );
+    let mut modules = guests.modules.clone();
+    modules.extend(build_recovery(guests.env)?);
     let logs = logs.join(format!("faults-{driver}"));
     let slowness = guests.env.kernel.slowness;
     let mut results = Results::default();
@@ -87,7 +91,7 @@ pub(crate) fn run_all(env: &Env, logs: &Path, guests: &Guests<'_>) -> Result<Res
             files.push((env.checkout.join(SCRIPT), "/root/run".to_owned()));
             let rows = u32::try_from(batch.rows.len())?;
             let request = Request {
-                modules: guests.modules.clone(),
+                modules: modules.clone(),
                 files,
                 append: format!("{} {}", request.append, guests.append),
                 timeout: (rows * ROW_LIMIT + GUEST_LIMIT) * slowness,
@@ -103,6 +107,19 @@ pub(crate) fn run_all(env: &Env, logs: &Path, guests: &Guests<'_>) -> Result<Res
     }
     record(guests, &results)?;
     Ok(results)
+}
+
+/// Builds the module that takes a function through error recovery.
+fn build_recovery(env: &Env) -> Result<Vec<PathBuf>> {
+    let what = module::Build {
+        source: &env.checkout.join(RECOVERY),
+        output: &env
+            .build()
+            .join("modules/pci_recovery")
+            .join(&env.kernel.release),
+        arguments: &[],
+    };
+    module::build(&Target::stock(env)?, &what)
 }
 
 /// Runs rows of a batch in a guest; returns how many of them have come to an end, at least one.
