@@ -11,6 +11,7 @@
 
 #define STATISTICS "/sys/kernel/debug/issei0/statistics"
 
+#define SET "{\"cmd\":\"set\",\"notify\":\"%s\",\"write_delay_us\":%d}"
 #define DELAY_US 100
 #define ROUND_TRIPS 10000
 #define PROGRAMS_MAX 8
@@ -128,6 +129,7 @@ TEST_F_TIMEOUT(issei, none_is_lost, 240)
 	/* one at a time, and an interrupt for messages only: one without is rescued */
 	bool alone = variant->programs == 1 && !strcmp(variant->notify, "response");
 	int left = 3;	/* a busy host disturbs a measurement, but not three */
+	uint32_t anyway = 0;	/* how many are slow where none is rescued */
 	struct model_counters before, after;
 	struct statistics was = {}, is = {};
 	int round_trips = self->c_driver ? ROUND_TRIPS / 10 : ROUND_TRIPS;
@@ -139,9 +141,13 @@ TEST_F_TIMEOUT(issei, none_is_lost, 240)
 	if (issei_connect(self->fd, last, NULL) == -ENOTTY)
 		SKIP(return, "the model needs --more-echo 8");
 	ASSERT_EQ(0, issei_disconnect(self->fd));
-	ASSERT_EQ(0, model_do(0, "{\"cmd\":\"set\",\"notify\":\"%s\",\"write_delay_us\":%d}",
-			      variant->notify, DELAY_US));
 	do {
+		if (alone && !self->c_driver) {
+			ASSERT_EQ(0, model_do(0, SET, "every-doorbell", DELAY_US));
+			run_programs(_metadata, 1, round_trips, slow);
+			anyway = *slow;
+		}
+		ASSERT_EQ(0, model_do(0, SET, variant->notify, DELAY_US));
 		ASSERT_EQ(0, model_counters(0, &before));
 		if (!self->c_driver)
 			ASSERT_EQ(0, statistics(&was));
@@ -156,9 +162,9 @@ TEST_F_TIMEOUT(issei, none_is_lost, 240)
 			break;
 		interrupts = after.interrupts - before.interrupts;
 		rescued = is.rescued - was.rescued;
-		printf("# %s, %d programs: %d messages, %llu interrupts, %llu rescued, %u slow",
+		printf("# %s, %d programs: %d messages, %llu interrupts, %llu rescued, %u slow, %u anyway",
 		       variant->notify, variant->programs, round_trips,
-		       (unsigned long long)interrupts, (unsigned long long)rescued, *slow);
+		       (unsigned long long)interrupts, (unsigned long long)rescued, *slow, anyway);
 		printf(" (the longest rescue so far after %llu us)\n",
 		       (unsigned long long)is.rescued_after_us);
 		fflush(stdout);
@@ -168,9 +174,9 @@ TEST_F_TIMEOUT(issei, none_is_lost, 240)
 			EXPECT_LT(interrupts, round_trips);
 			EXPECT_LE(round_trips - interrupts, rescued);
 		}
-	} while (alone && *slow > rescued / 2 && --left);
-	/* most rescues come within the timer's period, whatever else is slow */
-	EXPECT_TRUE(self->c_driver || !alone || *slow <= rescued / 2);
+	} while (alone && *slow > rescued / 2 + 2 * anyway && --left);
+	/* most rescues come within the timer's period */
+	EXPECT_TRUE(self->c_driver || !alone || *slow <= rescued / 2 + 2 * anyway);
 	munmap(slow, sizeof(*slow));
 }
 
