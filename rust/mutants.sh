@@ -25,7 +25,8 @@ cd "$tree"
 
 slow=()
 if [ "$crate" = spdm ]; then
-	for tests in hostile kinds pin pss summary vectors flows::chunks_both_ways host::signatures; do
+	for tests in hostile kinds pss vectors pin::recorded summary::recorded \
+		flows::chunks_both_ways host::signatures; do
 		slow+=(--skip "tests::$tests")
 	done
 fi

@@ -9,8 +9,11 @@ mod identity;
 
 use super::support::responder::Responder;
 use super::support::wire::{config, error_of};
-use crate::error::Reason;
+use crate::code::Code;
+use crate::crypto::Refusal;
+use crate::error::{Error, Field, Reason};
 use crate::version::Version;
+use crate::x509::CertificateFault;
 
 const VERSION: u8 = 0x84;
 const CAPABILITIES: u8 = 0xe1;
@@ -108,4 +111,77 @@ fn every_message_one_byte_too_long_or_too_short() {
             assert!(short, "{error}");
         }
     }
+}
+
+#[test]
+fn fields_have_the_names_of_the_specification() {
+    for field in [
+        Field::ErrorCode,
+        Field::KeyUsageMask,
+        Field::Nonce,
+        Field::OpaqueData,
+        Field::Param2,
+        Field::SupportedAlgorithms,
+    ] {
+        assert_eq!(field.to_string(), format!("{field:?}"));
+    }
+    assert_eq!(Field::Message.to_string(), "message");
+    assert_eq!(Code(0).to_string(), "message 0x00");
+}
+
+#[test]
+fn a_certificate_says_what_is_wrong_with_it() {
+    for (fault, expected) in [
+        (CertificateFault::Encoding, "not an X.509 certificate"),
+        (
+            CertificateFault::SignatureAlgorithm,
+            "too weak or not known",
+        ),
+        (CertificateFault::PublicKey, "key too short"),
+        (CertificateFault::KeyMismatch, "negotiated algorithm"),
+        (CertificateFault::NotCa, "is no certificate authority"),
+        (CertificateFault::NoKeyCertSign, "lacks keyCertSign"),
+        (CertificateFault::PathLength, "more certificate authorities"),
+        (CertificateFault::LeafIsCa, "but a certificate authority"),
+        (
+            CertificateFault::NoDigitalSignature,
+            "lacks digitalSignature",
+        ),
+        (CertificateFault::RequesterOnly, "for requesters only"),
+        (CertificateFault::Issuer, "not issued by the one before"),
+        (
+            CertificateFault::Signature(Refusal::Blacklisted),
+            "signature: blacklisted",
+        ),
+        (
+            CertificateFault::Signature(Refusal::Unsupported),
+            "signature: algorithm not supported here",
+        ),
+        (
+            CertificateFault::Signature(Refusal::Failed(-5)),
+            "signature: could not be checked, error -5",
+        ),
+    ] {
+        let text = fault.to_string();
+        assert!(text.contains(expected), "{fault:?}: {text}");
+    }
+}
+
+#[test]
+fn what_could_not_be_checked_has_not_failed() {
+    let could_not =
+        |reason| Error::new(Code::CERTIFICATE, Field::Signature, reason).could_not_check();
+    let fault = |fault| Reason::Certificate { index: 1, fault };
+    for (refusal, expected) in [
+        (Refusal::Wrong, false),
+        (Refusal::Unsupported, true),
+        (Refusal::Failed(-12), true),
+    ] {
+        assert_eq!(could_not(Reason::Crypto(refusal)), expected, "{refusal:?}");
+        let of_certificate = fault(CertificateFault::Signature(refusal));
+        assert_eq!(could_not(of_certificate), expected, "{refusal:?}");
+    }
+    assert!(!could_not(fault(CertificateFault::Issuer)));
+    assert!(!could_not(Reason::Differs));
+    assert!(could_not(Reason::Order));
 }

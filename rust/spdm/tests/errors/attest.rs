@@ -34,6 +34,13 @@ fn challenge_auth() {
         set(2, &[0x80]),
         "CHALLENGE_AUTH: ResponseAttribute: 0x80 was not offered",
     );
+    // Since 1.2 the bit is reserved: only the signature is not over it.
+    refused(
+        0x12,
+        AUTH,
+        set(2, &[0x80]),
+        "CHALLENGE_AUTH: Signature: wrong signature",
+    );
 }
 
 #[test]
