@@ -163,19 +163,21 @@ fn path_lengths() {
     assert_eq!(long([None, Some(0), None]), refused(2));
 }
 
+/// An RSA key of so many bits, which nobody has.
+fn rsa(bits: usize) -> Vec<u8> {
+    let id = tlv(
+        0x06,
+        &[&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01]],
+    );
+    let mut modulus = vec![0; bits / 8 + 1];
+    modulus[1] = 0x80;
+    modulus[bits / 8] = 1;
+    let key = tlv(0x30, &[&tlv(0x02, &[&modulus]), &tlv(0x02, &[&[1, 0, 1]])]);
+    tlv(0x30, &[&tlv(0x30, &[&id]), &tlv(0x03, &[&[0], &key])])
+}
+
 #[test]
 fn weak_algorithms() {
-    let rsa = |bits: usize| {
-        let id = tlv(
-            0x06,
-            &[&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01]],
-        );
-        let mut modulus = vec![0; bits / 8 + 1];
-        modulus[1] = 0x80;
-        modulus[bits / 8] = 1;
-        let key = tlv(0x30, &[&tlv(0x02, &[&modulus]), &tlv(0x02, &[&[1, 0, 1]])]);
-        tlv(0x30, &[&tlv(0x30, &[&id]), &tlv(0x03, &[&[0], &key])])
-    };
     for bits in [1024, 2040, 4104] {
         refused(1, CertificateFault::PublicKey, |chain| {
             chain[1].spki = Some(rsa(bits));
@@ -188,6 +190,9 @@ fn weak_algorithms() {
         &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x05],
         &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0a],
         &[0x2b, 0x65, 0x70],
+        // One between those with SHA-3, and one of another arc.
+        &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x03, 0x0d],
+        &[0x55, 0x1d, 0x0f],
     ] {
         refused(2, CertificateFault::SignatureAlgorithm, |chain| {
             chain[2].algorithm = tlv(0x06, &[oid]);
@@ -206,6 +211,35 @@ fn weak_algorithms() {
     refused(2, CertificateFault::PublicKey, |chain| {
         chain[2].spki = Some(p224)
     });
+}
+
+#[test]
+fn a_signature_that_does_not_fit_the_key() {
+    let wrong = CertificateFault::Signature(crate::crypto::Refusal::Wrong);
+    refused(2, wrong, |chain| {
+        chain[1].spki = Some(rsa(2048));
+    });
+}
+
+#[test]
+fn key_usage() {
+    let refused_or_not = |bits: &'static [u8]| {
+        let mut chain = good();
+        chain[2].usage = None;
+        chain[2] = chain[2]
+            .clone()
+            .with_extension(&[0x55, 0x1d, 0x0f], &tlv(0x03, &[bits]));
+        verify(&chain).map_err(|error| error.reason)
+    };
+    let refused = |fault| Err(Reason::Certificate { index: 2, fault });
+    // digitalSignature is bit 0, the first; decipherOnly is bit 8, in the second byte.
+    assert!(refused_or_not(&[7, 0x80]).is_ok());
+    assert!(refused_or_not(&[7, 0x80, 0x80]).is_ok());
+    let other = refused(CertificateFault::NoDigitalSignature);
+    assert_eq!(refused_or_not(&[7, 0x08, 0x80]), other);
+    for bits in [&[8, 0x80][..], &[8, 0x80, 0x80], &[7], &[7, 0x80, 0, 0]] {
+        assert_eq!(refused_or_not(bits), refused(CertificateFault::Encoding));
+    }
 }
 
 #[test]

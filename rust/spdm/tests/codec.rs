@@ -14,7 +14,7 @@ use crate::certificate::{CertificatePortion, GetCertificate};
 use crate::challenge::{Challenge, ChallengeAuth, ChallengeLayout, Summary};
 use crate::chunk::{Chunk, ChunkGet, ChunkSendAck};
 use crate::code::{Code, ErrorCode};
-use crate::digests::{get_digests, Digests};
+use crate::digests::{get_digests, CertificateModel, Digests};
 use crate::error_response::{respond_if_ready, Detail, ErrorResponse};
 use crate::measurements::{GetMeasurements, Measurements, MeasurementsLayout, Operation, Signed};
 use crate::negotiate::{Offer, Selection, Tables};
@@ -330,6 +330,40 @@ fn flags_that_are_not_defined() {
         let mut reader = Reader::new(Code::GET_CAPABILITIES, &message);
         let read = GetCapabilities::read(&mut reader, version).expect("it is well");
         assert_eq!(read.flags, Flags::defined(version));
+    }
+}
+
+#[test]
+fn models_of_certificates() {
+    let models = [0, 1, 2, 3, 4, 7, 0xfb].map(CertificateModel::from_bits);
+    let [none, device, alias, generic] = [
+        CertificateModel::None,
+        CertificateModel::Device,
+        CertificateModel::Alias,
+        CertificateModel::Generic,
+    ]
+    .map(Some);
+    let expected = [none, device, alias, generic, None, None, generic];
+    assert_eq!(models, expected);
+}
+
+#[test]
+fn summaries_that_are_not_defined() {
+    let mut message = [0x12, 0x83, 0, 0].to_vec();
+    message.extend([7; 32]);
+    for (summary, defined) in [
+        (0, true),
+        (1, true),
+        (2, false),
+        (0xfe, false),
+        (0xff, true),
+    ] {
+        message[3] = summary;
+        let mut reader = Reader::new(Code::CHALLENGE, &message);
+        let read = Challenge::read(&mut reader, Version::V12);
+        let said = read.map_err(|error| error.to_string());
+        let expected = format!("CHALLENGE: Param2: {summary:#x} is not allowed");
+        assert_eq!(said.err(), (!defined).then_some(expected));
     }
 }
 

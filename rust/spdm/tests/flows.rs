@@ -42,6 +42,15 @@ fn succeeds(config: crate::config::Config, responder: Responder) -> usize {
 }
 
 #[test]
+fn nothing_is_known_before() {
+    let requester = requester(config());
+    assert!(requester.connection().is_none());
+    assert!(requester.chain().is_none());
+    assert!(requester.challenge_auth().is_none());
+    assert!(requester.measurements().is_none());
+}
+
+#[test]
 fn every_version() {
     for version in Version::ALL {
         let exchanges = succeeds(config(), Responder::new(version.byte()));
