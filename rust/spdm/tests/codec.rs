@@ -16,7 +16,9 @@ use crate::chunk::{Chunk, ChunkGet, ChunkSendAck};
 use crate::code::{Code, ErrorCode};
 use crate::digests::{get_digests, CertificateModel, Digests};
 use crate::error_response::{respond_if_ready, Detail, ErrorResponse};
-use crate::measurements::{GetMeasurements, Measurements, MeasurementsLayout, Operation, Signed};
+use crate::measurements::{
+    ContentChanged, GetMeasurements, Measurements, MeasurementsLayout, Operation, Signed,
+};
 use crate::negotiate::{Offer, Selection, Tables};
 use crate::signing::{prefix, Purpose};
 use crate::version::{get_version, Version, VersionResponse};
@@ -364,6 +366,37 @@ fn summaries_that_are_not_defined() {
         let said = read.map_err(|error| error.to_string());
         let expected = format!("CHALLENGE: Param2: {summary:#x} is not allowed");
         assert_eq!(said.err(), (!defined).then_some(expected));
+    }
+}
+
+#[test]
+fn whether_measurements_changed() {
+    // The number of blocks, no blocks, a nonce, no opaque data.
+    let mut message = [0x11, 0x60, 3, 0, 0, 0, 0, 0].to_vec();
+    message.extend([7; 32]);
+    message.extend([0, 0]);
+    for (version, bits, expected) in [
+        (Version::V11, 0x20, Some(ContentChanged::NotDetected)),
+        (Version::V11, 0x30, Some(ContentChanged::NotDetected)),
+        (Version::V12, 0x00, Some(ContentChanged::NotDetected)),
+        (Version::V12, 0x10, Some(ContentChanged::Changed)),
+        (Version::V12, 0x20, Some(ContentChanged::Unchanged)),
+        (Version::V12, 0x30, None),
+    ] {
+        let layout = MeasurementsLayout {
+            version,
+            operation: Operation::Count,
+            opaque: true,
+            signature: 0,
+        };
+        message[0] = version.byte();
+        message[3] = bits;
+        let read = Measurements::read(&mut Reader::new(Code::MEASUREMENTS, &message), &layout);
+        assert_eq!(
+            read.ok().map(|read| read.changed),
+            expected,
+            "{version} {bits:#x}"
+        );
     }
 }
 
