@@ -6,6 +6,7 @@
 #include "issei_fixture.h"
 
 #define RESETS 10
+#define DEBUGFS_RESET "/sys/kernel/debug/issei0/reset"
 #define STUCK_MS 2500	/* a second until a write counts as stuck, and the reset */
 
 static int firmware_reset(unsigned int down_ms)
@@ -266,10 +267,36 @@ TEST_F(issei, lost_interrupts)
 	EXPECT_EQ(0, wait_dropped(self->fd));
 }
 
+static void reset_by(struct __test_metadata *_metadata, int fd, const char *path)
+{
+	char text[8];
+	struct stat st;
+
+	ASSERT_EQ(0, stat(path, &st));
+	EXPECT_EQ(0200, st.st_mode & 07777);
+	ASSERT_EQ(0, issei_connect(fd, ECHO_A, NULL));
+	EXPECT_EQ(-EINVAL, file_write(path, "0"));
+	EXPECT_EQ(-EINVAL, file_write(path, "2"));
+	EXPECT_EQ(-EINVAL, file_write(path, "x"));
+	EXPECT_GT(0, file_read(path, text, sizeof(text)));
+	EXPECT_EQ(0, issei_echo(fd, 100, 1));
+
+	for (int i = 0; i < 5; i++) {
+		struct model_counters before, after;
+
+		ASSERT_EQ(0, model_counters(0, &before));
+		ASSERT_EQ(0, file_write(path, "1\n"));
+		ASSERT_EQ(0, wait_dropped(fd));
+		ASSERT_EQ(0, issei_wait_connect(fd, ECHO_A, LINK_UP_MS));
+		ASSERT_EQ(0, model_counters(0, &after));
+		EXPECT_EQ(before.resets_host + 1, after.resets_host);
+	}
+	EXPECT_EQ(0, issei_echo(fd, 100, 2));
+}
+
 TEST_F(issei, sysfs_reset)
 {
-	char path[64], text[8];
-	struct stat st;
+	char path[64];
 
 	issei_sysfs_path(0, path, sizeof(path), "reset");
 	if (self->c_driver) {
@@ -277,26 +304,25 @@ TEST_F(issei, sysfs_reset)
 		C_DRIVER_DIFFERS("sysfs-reset");
 		return;
 	}
-	ASSERT_EQ(0, stat(path, &st));
-	EXPECT_EQ(0200, st.st_mode & 07777);
-	ASSERT_EQ(0, issei_connect(self->fd, ECHO_A, NULL));
-	EXPECT_EQ(-EINVAL, file_write(path, "0"));
-	EXPECT_EQ(-EINVAL, file_write(path, "2"));
-	EXPECT_EQ(-EINVAL, file_write(path, "x"));
-	EXPECT_GT(0, file_read(path, text, sizeof(text)));
-	EXPECT_EQ(0, issei_echo(self->fd, 100, 1));
+	reset_by(_metadata, self->fd, path);
+}
 
-	for (int i = 0; i < 5; i++) {
-		struct model_counters before, after;
+TEST_F(issei, debugfs_reset)
+{
+	char text[66];
 
-		ASSERT_EQ(0, model_counters(0, &before));
-		ASSERT_EQ(0, file_write(path, "1\n"));
-		ASSERT_EQ(0, wait_dropped(self->fd));
-		ASSERT_EQ(0, issei_wait_connect(self->fd, ECHO_A, LINK_UP_MS));
-		ASSERT_EQ(0, model_counters(0, &after));
-		EXPECT_EQ(before.resets_host + 1, after.resets_host);
+	if (self->c_driver) {
+		EXPECT_EQ(-ENOENT, file_write(DEBUGFS_RESET, "1"));
+		C_DRIVER_DIFFERS("debugfs");
+		return;
 	}
-	EXPECT_EQ(0, issei_echo(self->fd, 100, 2));
+	if (access("/sys/kernel/debug/.", F_OK))
+		SKIP(return, "debugfs is not mounted");
+	reset_by(_metadata, self->fd, DEBUGFS_RESET);
+	memset(text, '1', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	EXPECT_EQ(-EINVAL, file_write(DEBUGFS_RESET, text));
+	EXPECT_EQ(0, issei_echo(self->fd, 100, 3));
 }
 
 TEST_HARNESS_MAIN
