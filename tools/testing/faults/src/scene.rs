@@ -160,6 +160,10 @@ impl Scene {
     fn prepare(&mut self, part: &Part, row: &Row) -> Result<()> {
         self.programs.clear();
         self.client = USUAL;
+        let is_recovery = |step: &Step| matches!(step.action, Action::Machine(Deed::Recovery(_)));
+        if row.steps.iter().any(is_recovery) {
+            system::load(system::RECOVERY, &[])?;
+        }
         let model = self.model()?;
         model.defaults()?;
         if let Some(name) = &row.spdm {
@@ -293,7 +297,7 @@ impl Scene {
             Deed::Rescan => guest::rescan(),
             Deed::Reset => self.device.set_attribute("reset", "1"),
             Deed::FunctionReset => self.function.reset(),
-            Deed::Recovery(channel) => system::recover(&self.function, *channel)?,
+            Deed::Recovery(channel) => system::recover(&self.function, *channel),
             Deed::Unplug => {
                 system::unplug()?;
                 // A model whose device was taken away has ended.

@@ -20,7 +20,7 @@ const PORTS_LIMIT: Duration = Duration::from_secs(20);
 /// The port to QEMU's monitor.
 const MONITOR: &str = "/dev/virtio-ports/qmp";
 /// See recovery/pci_recovery.c.
-const RECOVERY: &str = "pci_recovery";
+pub(crate) const RECOVERY: &str = "pci_recovery";
 const CONSOLES: &str = "/sys/bus/virtio/drivers/virtio_console";
 
 /// The functions that the driver is bound to, in the order of their models, and their devices: the
@@ -71,16 +71,15 @@ fn count_ports() -> Result<usize> {
     Ok(count)
 }
 
-/// Has the driver recover from an error of the function, with the module that tells it of one.
-pub(crate) fn recover(function: &Function, channel: Channel) -> Result<io::Result<()>> {
-    load(RECOVERY, &[])?;
+/// Has the driver recover from an error of the function. The module [`RECOVERY`], which tells it of one, must be loaded.
+pub(crate) fn recover(function: &Function, channel: Channel) -> io::Result<()> {
     let channel = match channel {
         Channel::Normal => "normal",
         Channel::Frozen => "frozen",
         Channel::Dead => "dead",
     };
     let error = format!("/sys/module/{RECOVERY}/parameters/error");
-    Ok(fs::write(error, format!("{} {channel}", function.address)))
+    fs::write(error, format!("{} {channel}", function.address))
 }
 
 /// Has QEMU empty the slot of the first device.
