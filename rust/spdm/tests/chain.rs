@@ -12,7 +12,7 @@ use crate::crypto::Hash;
 use crate::error::{Error, Field, Reason};
 use crate::host::RustCrypto;
 use crate::version::Version;
-use crate::x509::{Certificate, CertificateFault};
+use crate::x509::{Certificate, CertificateFault, Curve, PublicKey};
 
 const SHA256: HashAlgorithm = HashAlgorithm::Sha256;
 
@@ -161,6 +161,57 @@ fn path_lengths() {
     assert_eq!(long([Some(1), None, None]), refused(2));
     assert_eq!(long([Some(0), Some(9), None]), refused(1));
     assert_eq!(long([None, Some(0), None]), refused(2));
+
+    // One that a certificate authority has issued to itself, as for a new key, does not count.
+    let mut root = Template::authority(("a", 1), ("a", 1));
+    root.constraints = Some([CA_TRUE, &[0x02, 0x01, 0]].concat());
+    let own = Template::authority(("a", 1), ("a", 2));
+    let leaf = Template::leaf(("a", 2), ("b", 3));
+    assert!(verify(&[root, own, leaf]).is_ok());
+}
+
+#[test]
+fn long_path_lengths() {
+    let with = |digits: &[u8]| {
+        let limit = tlv(0x02, &[digits]);
+        let mut root = Template::authority(("a", 1), ("a", 1));
+        root.constraints = Some([CA_TRUE, &limit].concat());
+        let middle = Template::authority(("a", 1), ("b", 2));
+        let chain = [root, middle, Template::leaf(("b", 2), ("c", 3))];
+        verify(&chain).map_err(|error| error.reason)
+    };
+    assert!(with(&[1, 0]).is_ok());
+    assert!(with(&[1, 0, 0]).is_ok());
+    for digits in [&[1, 0, 0, 0][..], &[1, 0, 0, 0, 0]] {
+        let fault = CertificateFault::Encoding;
+        assert_eq!(with(digits), Err(Reason::Certificate { index: 0, fault }));
+    }
+}
+
+#[test]
+fn keys_fit_algorithms() {
+    use AsymAlgorithm::*;
+    let modulus = [0x80; 512];
+    let rsa = |size: usize| PublicKey::Rsa {
+        modulus: &modulus[..size],
+        key: &[],
+        exponent: &[],
+    };
+    let point = |curve| PublicKey::Ec { curve, point: &[] };
+    for (key, fitting) in [
+        (rsa(256), &[RsaSsa2048, RsaPss2048][..]),
+        (rsa(384), &[RsaSsa3072, RsaPss3072]),
+        (rsa(512), &[RsaSsa4096, RsaPss4096]),
+        (rsa(64), &[]),
+        (point(Curve::P256), &[EcdsaP256]),
+        (point(Curve::P384), &[EcdsaP384]),
+        (point(Curve::P521), &[EcdsaP521]),
+    ] {
+        for algorithm in AsymAlgorithm::ALL {
+            let fits = fitting.contains(&algorithm);
+            assert_eq!(key.fits(algorithm), fits, "{key:?} {algorithm:?}");
+        }
+    }
 }
 
 /// An RSA key of so many bits, which nobody has.
