@@ -302,7 +302,7 @@ impl Scene {
                 system::unplug()?;
                 // A model whose device was taken away has ended.
                 self.model = None;
-                let is_gone = || !self.device.sysfs().exists();
+                let is_gone = || !self.function.exists();
                 ensure!(until(UNPLUG_LIMIT, is_gone), "the device stays");
                 Ok(())
             }

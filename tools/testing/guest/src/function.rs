@@ -29,6 +29,11 @@ impl Function {
         Ok(Self { address, driver })
     }
 
+    /// Whether the kernel knows it. When it does not, no driver is bound to it any more.
+    pub fn exists(&self) -> bool {
+        Path::new(&self.path("")).exists()
+    }
+
     /// Whether a driver is bound to it.
     pub fn is_bound(&self) -> bool {
         Path::new(&self.path("driver")).exists()
