@@ -6,7 +6,7 @@ use super::support::crypto::Memory;
 use super::support::der::{
     good, spki, tlv, Template, CA_TRUE, DIGITAL_SIGNATURE, DMTF, KEY_CERT_SIGN,
 };
-use crate::algorithms::{AsymAlgorithm, HashAlgorithm};
+use crate::algorithms::{AsymAlgorithm, HashAlgorithm, Scheme};
 use crate::chain::{Chain, RootHash};
 use crate::crypto::Hash;
 use crate::error::{Error, Field, Reason};
@@ -168,6 +168,46 @@ fn path_lengths() {
     let own = Template::authority(("a", 1), ("a", 2));
     let leaf = Template::leaf(("a", 2), ("b", 3));
     assert!(verify(&[root, own, leaf]).is_ok());
+}
+
+#[test]
+fn signature_algorithms() {
+    use HashAlgorithm::*;
+    const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01];
+    const ECDSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03];
+    const NIST: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x03];
+    let read = |arc: &[u8], last: u8, parameters: &[u8]| {
+        let [_, _, mut leaf] = good();
+        leaf.algorithm = [tlv(0x06, &[arc, &[last]]), parameters.to_vec()].concat();
+        let leaf = leaf.build();
+        let certificate = Certificate::parse(&leaf);
+        certificate.map(|certificate| (certificate.scheme, certificate.hash))
+    };
+    let refused = Err(CertificateFault::SignatureAlgorithm);
+    let null = tlv(0x05, &[]);
+    for (arc, last, scheme, hash) in [
+        (RSA, 11, Scheme::Pkcs1, Sha256),
+        (RSA, 12, Scheme::Pkcs1, Sha384),
+        (RSA, 13, Scheme::Pkcs1, Sha512),
+        (ECDSA, 2, Scheme::Ecdsa, Sha256),
+        (ECDSA, 3, Scheme::Ecdsa, Sha384),
+        (ECDSA, 4, Scheme::Ecdsa, Sha512),
+        (NIST, 10, Scheme::Ecdsa, Sha3_256),
+        (NIST, 11, Scheme::Ecdsa, Sha3_384),
+        (NIST, 12, Scheme::Ecdsa, Sha3_512),
+        (NIST, 14, Scheme::Pkcs1, Sha3_256),
+        (NIST, 15, Scheme::Pkcs1, Sha3_384),
+        (NIST, 16, Scheme::Pkcs1, Sha3_512),
+    ] {
+        assert_eq!(read(arc, last, &[]), Ok((scheme, hash)));
+        // RSA has parameters, which say nothing; ECDSA has none.
+        let with_null = match scheme {
+            Scheme::Pkcs1 => Ok((scheme, hash)),
+            _ => refused,
+        };
+        assert_eq!(read(arc, last, &null), with_null);
+        assert_eq!(read(arc, last, &tlv(0x05, &[&[0]])), refused);
+    }
 }
 
 #[test]
