@@ -229,6 +229,55 @@ fn long_path_lengths() {
 }
 
 #[test]
+fn public_keys() {
+    let id = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+    let rsa = |first: u8, last: u8, exponent: &[u8]| {
+        let mut modulus = vec![0; usize::from(first >= 0x80)];
+        modulus.push(first);
+        modulus.extend([0; 254]);
+        modulus.push(last);
+        let numbers = [tlv(0x02, &[&modulus]), tlv(0x02, &[exponent])].concat();
+        let key = tlv(0x03, &[&[0], &tlv(0x30, &[&numbers])]);
+        tlv(0x30, &[&tlv(0x30, &[&tlv(0x06, &[&id])]), &key])
+    };
+    let point = |curve: &[u8], form: u8, size: usize| {
+        let id = tlv(0x06, &[&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01]]);
+        let algorithm = tlv(0x30, &[&id, &tlv(0x06, &[curve])]);
+        let key = tlv(0x03, &[&[0, form], &vec![7; size]]);
+        tlv(0x30, &[&algorithm, &key])
+    };
+    let p256 = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+    let [p384, p521] = [0x22, 0x23].map(|last| [0x2b, 0x81, 0x04, 0x00, last]);
+    for (spki, is_good) in [
+        (rsa(0x80, 1, &[1, 0, 1]), true),
+        (rsa(0xff, 0xff, &[3]), true),
+        (rsa(0x81, 2, &[3]), false),
+        (rsa(0x7f, 1, &[3]), false),
+        (rsa(0x80, 1, &[1]), false),
+        (rsa(0x80, 1, &[1, 0]), false),
+        (rsa(0x80, 1, &[2]), false),
+        (point(&p256, 4, 64), true),
+        (point(&p384, 4, 96), true),
+        (point(&p521, 4, 132), true),
+        (point(&p256, 3, 64), false),
+        (point(&p256, 4, 63), false),
+        (point(&p256, 4, 65), false),
+        (point(&p384, 4, 64), false),
+        (point(&p521, 4, 96), false),
+    ] {
+        let [_, _, mut leaf] = good();
+        leaf.spki = Some(spki);
+        let leaf = leaf.build();
+        let read = Certificate::parse(&leaf).map(|_| ());
+        let expected = match is_good {
+            true => Ok(()),
+            false => Err(CertificateFault::PublicKey),
+        };
+        assert_eq!(read, expected, "{:02x?}", leaf);
+    }
+}
+
+#[test]
 fn keys_fit_algorithms() {
     use AsymAlgorithm::*;
     let modulus = [0x80; 512];
