@@ -221,7 +221,9 @@ impl Row {
         }
         if must.log.is_empty() {
             let said = format!("SPDM: {}*", must.calls);
-            must.log = vec!["link up, firmware *".to_owned(), said];
+            // A work item each: an agent that is soon through may be the first to say so.
+            let up = "[link up, firmware *]".to_owned();
+            must.log = vec![up.clone(), said, up];
         }
     }
 
