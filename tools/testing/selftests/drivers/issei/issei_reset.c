@@ -6,7 +6,8 @@
 #include "issei_fixture.h"
 
 #define RESETS 10
-#define DEBUGFS_RESET "/sys/kernel/debug/issei0/reset"
+#define DEBUGFS "/sys/kernel/debug/issei0/"
+#define BACK_OFF_MS 8000	/* three times the limit of bring-up, and some */
 #define STUCK_MS 2500	/* a second until a write counts as stuck, and the reset */
 
 static int firmware_reset(unsigned int down_ms)
@@ -216,6 +217,37 @@ TEST_F_TIMEOUT(issei, long_absence, 60)
 	EXPECT_EQ(0, issei_echo(self->fd, 100, 1));
 }
 
+static bool debugfs_state_is(const char *state)
+{
+	char text[512], line[32];
+
+	snprintf(line, sizeof(line), "link %s\n", state);
+	return file_read(DEBUGFS "state", text, sizeof(text)) > 0 && strstr(text, line);
+}
+
+static bool debugfs_state_becomes(const char *state)
+{
+	for (int i = 0; i < BACK_OFF_MS && !debugfs_state_is(state); i += 10)
+		sleep_ms(10);
+	return debugfs_state_is(state);
+}
+
+TEST_F_TIMEOUT(issei, state_in_debugfs, 60)
+{
+	if (self->c_driver) {
+		EXPECT_FALSE(debugfs_state_is("up"));
+		C_DRIVER_DIFFERS("debugfs");
+		return;
+	}
+	if (access("/sys/kernel/debug/.", F_OK))
+		SKIP(return, "debugfs is not mounted");
+	EXPECT_TRUE(debugfs_state_is("up"));
+	ASSERT_EQ(0, firmware_reset(BACK_OFF_MS));
+	EXPECT_TRUE(debugfs_state_becomes("bring-up"));
+	EXPECT_TRUE(debugfs_state_becomes("back-off"));
+	EXPECT_TRUE(debugfs_state_becomes("up"));
+}
+
 /* A spurious interrupt changes nothing. */
 TEST_F(issei, spurious_interrupts)
 {
@@ -312,16 +344,16 @@ TEST_F(issei, debugfs_reset)
 	char text[66];
 
 	if (self->c_driver) {
-		EXPECT_EQ(-ENOENT, file_write(DEBUGFS_RESET, "1"));
+		EXPECT_EQ(-ENOENT, file_write(DEBUGFS "reset", "1"));
 		C_DRIVER_DIFFERS("debugfs");
 		return;
 	}
 	if (access("/sys/kernel/debug/.", F_OK))
 		SKIP(return, "debugfs is not mounted");
-	reset_by(_metadata, self->fd, DEBUGFS_RESET);
+	reset_by(_metadata, self->fd, DEBUGFS "reset");
 	memset(text, '1', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
-	EXPECT_EQ(-EINVAL, file_write(DEBUGFS_RESET, text));
+	EXPECT_EQ(-EINVAL, file_write(DEBUGFS "reset", text));
 	EXPECT_EQ(0, issei_echo(self->fd, 100, 3));
 }
 
