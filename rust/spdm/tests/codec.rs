@@ -514,6 +514,22 @@ fn bits_of_algorithms() {
 }
 
 #[test]
+fn names_of_algorithms() {
+    let hashes = HashAlgorithm::ALL.map(|hash| hash.to_string());
+    let expected = [
+        "sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512",
+    ];
+    assert_eq!(hashes, expected);
+    for (asym, expected) in [
+        (AsymAlgorithm::RsaSsa2048, "RSASSA_2048"),
+        (AsymAlgorithm::RsaPss4096, "RSAPSS_4096"),
+        (AsymAlgorithm::EcdsaP384, "ECDSA_ECC_NIST_P384"),
+    ] {
+        assert_eq!(asym.to_string(), expected);
+    }
+}
+
+#[test]
 fn prefixes() {
     assert_eq!(prefix(Version::V11, Purpose::Challenge), None);
     let expected = |name: &str, zeros: usize, context: &str| {
