@@ -222,8 +222,8 @@ impl Row {
         if must.log.is_empty() {
             let said = format!("SPDM: {}*", must.calls);
             // A work item each: an agent that is soon through may be the first to say so.
-            let up = "[link up, firmware *]".to_owned();
-            must.log = vec![up.clone(), said, up];
+            must.log = vec!["link up, firmware *".to_owned(), said];
+            must.log_also_turned = true;
         }
     }
 

@@ -26,6 +26,9 @@ pub(crate) struct Expected {
     /// Lines of the driver in the kernel log, all of them; patterns.
     #[serde(default)]
     pub(crate) log: Vec<String>,
+    /// Whether these may also come in the opposite order.
+    #[serde(skip)]
+    pub(crate) log_also_turned: bool,
     /// By how much the statistics in debugfs change; those that are not named do not.
     #[serde(default)]
     pub(crate) counts: BTreeMap<String, Count>,
@@ -164,7 +167,8 @@ impl Expected {
             let may_miss = optional.or(repeated).is_some();
             is_next || may_miss && are(rest, lines)
         }
-        are(&self.log, lines)
+        let turned: Vec<String> = lines.iter().rev().cloned().collect();
+        are(&self.log, lines) || self.log_also_turned && are(&self.log, &turned)
     }
 
     /// The same with one field wrong, for each field: none of them may agree with what happened.
@@ -357,6 +361,13 @@ mod tests {
         assert!(logged(&["c"]) && logged(&["a", "c"]) && logged(&["a", "b1", "b2", "c"]));
         assert!(!logged(&[]) && !logged(&["a", "a", "c"]) && !logged(&["b", "a", "c"]));
         assert!(!logged(&["b", "d", "c"]) && !logged(&["b", "c", "c"]));
+
+        let mut either: Expected = toml::from_str("calls = ''\nlog = ['a', 'b']").unwrap();
+        let lines = |lines: [&str; 2]| lines.map(str::to_owned);
+        assert!(!either.has_logged(&lines(["b", "a"])));
+        either.log_also_turned = true;
+        assert!(either.has_logged(&lines(["b", "a"])) && either.has_logged(&lines(["a", "b"])));
+        assert!(!either.has_logged(&lines(["a", "a"])) && !either.has_logged(&lines(["b", "b"])));
     }
 
     #[test]
