@@ -3,7 +3,7 @@
 //! The fault matrix, row by row in guests, on either driver; see tools/testing/faults.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ pub(crate) fn run_all(env: &Env, logs: &Path, guests: &Guests<'_>) -> Result<Res
         String::from_utf8_lossy(&plan.stderr)
     );
     let mut modules = guests.modules.clone();
-    modules.extend(build_recovery(guests.env)?);
+    modules.extend(module::of_tests(guests.env, RECOVERY, "pci_recovery")?);
     let logs = logs.join(format!("faults-{driver}"));
     let slowness = guests.env.kernel.slowness;
     let mut results = Results::default();
@@ -107,19 +107,6 @@ pub(crate) fn run_all(env: &Env, logs: &Path, guests: &Guests<'_>) -> Result<Res
     }
     record(guests, &results)?;
     Ok(results)
-}
-
-/// Builds the module that takes a function through error recovery.
-fn build_recovery(env: &Env) -> Result<Vec<PathBuf>> {
-    let what = module::Build {
-        source: &env.checkout.join(RECOVERY),
-        output: &env
-            .build()
-            .join("modules/pci_recovery")
-            .join(&env.kernel.release),
-        arguments: &[],
-    };
-    module::build(&Target::stock(env)?, &what)
 }
 
 /// Runs rows of a batch in a guest; returns how many of them have come to an end, at least one.

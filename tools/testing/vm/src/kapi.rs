@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use crate::env::Env;
 use crate::kselftests;
-use crate::module::{self, Target};
+use crate::module;
 use crate::progress::Step;
 use crate::run::{Guest, Request};
 use crate::tap::Results;
@@ -21,15 +21,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 /// Builds the module and runs its tests.
 pub(crate) fn check(env: &Env, logs: &Path) -> Result<Results> {
-    let what = module::Build {
-        source: &env.checkout.join(SOURCE),
-        output: &env
-            .build()
-            .join("modules/kapi_test")
-            .join(&env.kernel.release),
-        arguments: &[],
-    };
-    let modules = module::build(&Target::stock(env)?, &what)?;
+    let modules = module::of_tests(env, SOURCE, "kapi_test")?;
     let step = Step::begin("rust/kapi in a guest");
     let request = Request {
         guest: Guest::Rootfs,

@@ -246,6 +246,20 @@ pub(crate) fn build(target: &Target, what: &Build<'_>) -> Result<Vec<PathBuf>> {
     Ok(modules)
 }
 
+/// Builds a module of the tests, of a directory of the checkout, for the kernel of `env`.
+pub(crate) fn of_tests(env: &Env, source: &str, name: &str) -> Result<Vec<PathBuf>> {
+    let what = Build {
+        source: &env.checkout.join(source),
+        output: &env
+            .build()
+            .join("modules")
+            .join(name)
+            .join(&env.kernel.release),
+        arguments: &[],
+    };
+    build(&Target::stock(env)?, &what)
+}
+
 /// What kbuild has listed in `modules.order`, as paths.
 fn modules_in(output: &Path) -> Result<Vec<PathBuf>> {
     let order = output.join("modules.order");

@@ -22,7 +22,7 @@ use serde_json::Value;
 use crate::cache;
 use crate::env::Env;
 use crate::host;
-use crate::module::{self, Target};
+use crate::module;
 use crate::process;
 use crate::progress::Step;
 use crate::tap::Results;
@@ -160,15 +160,7 @@ impl Profile {
 
 /// Builds the module that notes in a guest what has run.
 pub(super) fn module(debug: &Env) -> Result<Vec<PathBuf>> {
-    let what = module::Build {
-        source: &debug.checkout.join(SOURCE),
-        output: &debug
-            .build()
-            .join("modules/issei_coverage")
-            .join(&debug.kernel.release),
-        arguments: &[],
-    };
-    module::build(&Target::stock(debug)?, &what)
+    module::of_tests(debug, SOURCE, "issei_coverage")
 }
 
 /// The counters that guests have printed, added up.
