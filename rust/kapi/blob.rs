@@ -81,18 +81,6 @@ pub(crate) trait Content: Send + Sync + 'static {
     fn bytes(&self) -> &[u8];
 }
 
-impl Content for KVVec<u8> {
-    fn bytes(&self) -> &[u8] {
-        self
-    }
-}
-
-impl<C: Content> Content for Arc<C> {
-    fn bytes(&self) -> &[u8] {
-        (**self).bytes()
-    }
-}
-
 /// What C knows as a binary attribute, and what comes with it.
 ///
 /// # Invariants

@@ -22,7 +22,6 @@ use super::{
 };
 use core::{
     marker::PhantomData,
-    ops::Deref,
     ptr::{
         self,
         NonNull, //
@@ -244,16 +243,6 @@ impl<D: Attributes + Send + Sync> Object<D> {
             node,
             _data: PhantomData,
         })
-    }
-}
-
-impl<D: Attributes + Send + Sync> Deref for Object<D> {
-    type Target = D;
-
-    fn deref(&self) -> &D {
-        let inner = self.node.as_raw().cast::<Inner<D>>();
-        // SAFETY: By the type invariants; the kobject is the first field.
-        unsafe { &(*inner.as_ptr()).data }
     }
 }
 

@@ -278,11 +278,6 @@ where
         self.connection.as_ref()
     }
 
-    /// The crypto layer.
-    pub fn crypto(&self) -> &C {
-        &self.crypto
-    }
-
     /// What takes the transcripts.
     pub fn sink(&mut self) -> &mut S {
         self.transcripts.sink()

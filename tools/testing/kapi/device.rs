@@ -10,6 +10,7 @@ use crate::{
         },
         blob::{
             Blob,
+            Content,
             Directory, //
         },
         capability,
@@ -83,18 +84,22 @@ fn number(text: &[u8]) -> Result<u32> {
         .ok_or(EINVAL)
 }
 
+impl Content for KVVec<u8> {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+}
+
 /// Files that come and go.
-pub(crate) struct Files(#[expect(dead_code, reason = "they are there")] [Blob<Arc<KVVec<u8>>>; 2]);
+pub(crate) struct Files(#[expect(dead_code, reason = "they are there")] [Blob<KVVec<u8>>; 2]);
 
 impl Files {
     pub(crate) fn new(dev: &ClassDevice<Tested>) -> Result<Self> {
         let directory = Directory::new(dev, c"files")?;
-        let large = Arc::new(pattern()?, GFP_KERNEL)?;
-        let empty = Arc::new(KVVec::new(), GFP_KERNEL)?;
 
         Ok(Self([
-            Blob::new(&directory, fmt!("{}", "large"), large)?,
-            Blob::new(&directory, fmt!("{}", "empty"), empty)?,
+            Blob::new(&directory, fmt!("{}", "large"), pattern()?)?,
+            Blob::new(&directory, fmt!("{}", "empty"), KVVec::new())?,
         ]))
     }
 }
