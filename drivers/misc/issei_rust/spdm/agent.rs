@@ -247,7 +247,7 @@ impl Issei {
 /// Programs that wait must be let go before they are frozen.
 impl Sleeper for ClassDevice<Issei> {
     fn prepare(&self) {
-        self.spdm_halt(Some(EAGAIN));
+        self.spdm_halt(Some(ECANCELED));
     }
 
     fn awake(&self) {
@@ -269,14 +269,14 @@ impl Drop for Retirement {
 ///
 /// # Errors
 ///
-/// - `EAGAIN`: the link went down, or the system goes to sleep.
+/// - `EAGAIN`: the link went down, the system goes to sleep, or the measurements changed meanwhile.
 /// - `EBUSY`: a program is connected to the SPDM client, or 16 wait already.
 /// - `EINTR`: the program is being killed.
 /// - `EKEYREJECTED`: a signature or a chain is wrong.
 /// - `ENODEV`: the device is gone.
 /// - `ENXIO`: there is no chain in the slot.
-/// - `EOPNOTSUPP`: the engine cannot do it.
-/// - `EPROTO`: an answer makes no sense.
+/// - `EOPNOTSUPP`: the engine cannot do it, or the kernel lacks an algorithm.
+/// - `EPROTO`: an answer makes no sense, or is an error.
 /// - `ETIMEDOUT`: no answer.
 /// - `ENOMEM`
 pub(crate) fn collect(
@@ -284,27 +284,16 @@ pub(crate) fn collect(
     nonce: &[u8; NONCE_SIZE],
     slot: Option<u8>,
 ) -> Result<Arc<Evidence>, Failure> {
-    let failure = |errno| {
-        let sentence = Trouble::Kernel(errno).sentence();
-        Failure { errno, sentence }
-    };
-    let added = dev.spdm.jobs.lock().add(nonce, slot);
-    let number = added.map_err(|errno| match errno {
-        EBUSY => Failure {
-            errno,
-            sentence: Sentence::of("too many programs wait for evidence"),
-        },
-        errno => failure(errno),
-    })?;
+    let number = dev.spdm.jobs.lock().add(nonce, slot)?;
     dev.spdm.work.schedule();
     let waited = dev
         .spdm
         .wait
         .wait_killable(&dev.spdm.jobs, COLLECT_LIMIT, |jobs| jobs.take(number));
-    waited.unwrap_or_else(|errno| {
+    waited.unwrap_or_else(|error| {
         let late = dev.spdm.jobs.lock().forget(number);
         drop(late);
-        Err(failure(errno))
+        Err(Trouble::Kernel(error).into())
     })
 }
 
@@ -462,10 +451,7 @@ fn serve(dev: &ClassDevice<Issei>, order: &Order) {
         sysfs::add_signatures(dev, findings.signatures)?;
         Ok(Arc::new(findings.evidence, GFP_KERNEL).map_err(Error::from)?)
     });
-    let result = result.map_err(|trouble| Failure {
-        errno: trouble.errno(),
-        sentence: trouble.sentence(),
-    });
+    let result = result.map_err(Failure::from);
     let left = dev.spdm.jobs.lock().finish(order.number, result);
     drop(left);
     dev.spdm.wait.wake_all();

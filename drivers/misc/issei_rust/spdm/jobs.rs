@@ -6,7 +6,8 @@
 use super::{
     evidence::Evidence,
     protocol::wire::NONCE_SIZE,
-    text::Sentence, //
+    text::Sentence,
+    trouble::Trouble, //
 };
 use kernel::{
     prelude::*,
@@ -24,6 +25,15 @@ pub(crate) struct Failure {
     pub(crate) errno: Error,
     /// State and reason, as in the file `state`; or the reason alone.
     pub(crate) sentence: Sentence,
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        Self {
+            errno: trouble.errno(),
+            sentence: trouble.sentence(),
+        }
+    }
 }
 
 /// What is to be collected.
@@ -68,9 +78,13 @@ impl Jobs {
     ///
     /// - `EBUSY`: too many wait.
     /// - Why nothing is collected now.
-    pub(super) fn add(&mut self, nonce: &[u8; NONCE_SIZE], slot: Option<u8>) -> Result<u64> {
+    pub(super) fn add(
+        &mut self,
+        nonce: &[u8; NONCE_SIZE],
+        slot: Option<u8>,
+    ) -> Result<u64, Failure> {
         if let Some(error) = self.closed {
-            return Err(error);
+            return Err(Trouble::Kernel(error).into());
         }
         let number = self.next;
         let order = Order {
@@ -84,7 +98,10 @@ impl Jobs {
             result: None,
         };
         if self.table.len() >= JOBS || self.table.push_within_capacity(job).is_err() {
-            return Err(EBUSY);
+            return Err(Failure {
+                errno: EBUSY,
+                sentence: Sentence::of("too many programs wait for evidence"),
+            });
         }
         self.next = number.wrapping_add(1);
         Ok(number)
@@ -115,10 +132,7 @@ impl Jobs {
     pub(super) fn take(&mut self, number: u64) -> Option<Result<Arc<Evidence>, Failure>> {
         let at = self.position(number)?;
         let ended = self.table.get_mut(at)?.result.take();
-        let closed = self.closed.map(|errno| {
-            let sentence = Sentence::EMPTY;
-            Err(Failure { errno, sentence })
-        });
+        let closed = self.closed.map(|error| Err(Trouble::Kernel(error).into()));
         // What was interrupted because nothing is collected any more fails for that reason.
         let result = match ended {
             Some(Err(failure)) => closed.unwrap_or(Err(failure)),

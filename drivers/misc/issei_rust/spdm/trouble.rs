@@ -163,16 +163,19 @@ impl Trouble {
                 error: EMSGSIZE, ..
             }) => EPROTO,
             Self::Kernel(error) | Self::Dialogue(Failure::Transport { error, .. }) => *error,
-            Self::Dialogue(Failure::Protocol(error)) => match error.reason {
-                Reason::NotCapable | Reason::KeyUsage => EOPNOTSUPP,
-                Reason::Late { .. } | Reason::Retries(_) => ETIMEDOUT,
-                Reason::Certificate { .. } | Reason::Differs | Reason::BelowFloor(_) => {
-                    EKEYREJECTED
-                }
-                Reason::Crypto(Refusal::Failed(errno)) => Error::from_errno(errno),
-                Reason::Crypto(Refusal::Unsupported) => EOPNOTSUPP,
-                Reason::Crypto(_) => EKEYREJECTED,
-                _ => EPROTO,
+            Self::Dialogue(Failure::Protocol(error)) => match refusal(&error.reason) {
+                Some(Refusal::Wrong | Refusal::Blacklisted) => EKEYREJECTED,
+                Some(Refusal::Unsupported) => EOPNOTSUPP,
+                Some(Refusal::Failed(errno)) => Error::from_errno(errno),
+                None => match error.reason {
+                    Reason::NotCapable | Reason::KeyUsage => EOPNOTSUPP,
+                    Reason::Late { .. } | Reason::Retries(_) => ETIMEDOUT,
+                    Reason::Changed => EAGAIN,
+                    Reason::Certificate { .. } | Reason::Differs | Reason::BelowFloor(_) => {
+                        EKEYREJECTED
+                    }
+                    _ => EPROTO,
+                },
             },
         }
     }

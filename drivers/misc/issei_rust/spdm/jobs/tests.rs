@@ -17,16 +17,20 @@ mod tests {
         })
     }
 
+    fn add(jobs: &mut Jobs, slot: Option<u8>) -> Result<u64> {
+        jobs.add(&NONCE, slot).map_err(|failure| failure.errno)
+    }
+
     #[test]
     fn all_places() -> Result {
         let mut jobs = Jobs::new()?;
         for number in 0..JOBS as u64 {
-            assert_eq!(jobs.add(&NONCE, None)?, number);
+            assert_eq!(add(&mut jobs, None)?, number);
         }
-        assert_eq!(jobs.add(&NONCE, None).err(), Some(EBUSY));
+        assert_eq!(add(&mut jobs, None).err(), Some(EBUSY));
         jobs.forget(5);
-        assert_eq!(jobs.add(&NONCE, Some(7))?, JOBS as u64);
-        assert_eq!(jobs.add(&NONCE, None).err(), Some(EBUSY));
+        assert_eq!(add(&mut jobs, Some(7))?, JOBS as u64);
+        assert_eq!(add(&mut jobs, None).err(), Some(EBUSY));
         for number in (0..=JOBS as u64).filter(|number| *number != 5) {
             assert_eq!(jobs.begin().map(|order| order.number), Some(number));
         }
@@ -38,15 +42,15 @@ mod tests {
     fn numbers_wrap() -> Result {
         let mut jobs = Jobs::new()?;
         jobs.next = u64::MAX;
-        assert_eq!(jobs.add(&NONCE, None)?, u64::MAX);
-        assert_eq!(jobs.add(&NONCE, None)?, 0);
+        assert_eq!(add(&mut jobs, None)?, u64::MAX);
+        assert_eq!(add(&mut jobs, None)?, 0);
         Ok(())
     }
 
     #[test]
     fn nobody_waits_any_more() -> Result {
         let mut jobs = Jobs::new()?;
-        let number = jobs.add(&NONCE, None)?;
+        let number = add(&mut jobs, None)?;
         assert!(jobs.take(number).is_none());
         assert!(jobs.finish(number, failed()).is_none());
         let result = jobs.take(number);
@@ -60,14 +64,18 @@ mod tests {
     #[test]
     fn closed() -> Result {
         let mut jobs = Jobs::new()?;
-        let number = jobs.add(&NONCE, None)?;
+        let number = add(&mut jobs, None)?;
         jobs.close(Some(ENODEV));
-        assert_eq!(jobs.add(&NONCE, None).err(), Some(ENODEV));
+        assert_eq!(add(&mut jobs, None).err(), Some(ENODEV));
         assert!(jobs.finish(number, failed()).is_none());
         let result = jobs.take(number);
-        assert!(matches!(result, Some(Err(Failure { errno, .. })) if errno == ENODEV));
+        assert!(matches!(
+            result,
+            Some(Err(Failure { errno, sentence }))
+                if errno == ENODEV && sentence.as_c_str() == c"the device is gone"
+        ));
         jobs.close(None);
-        assert!(jobs.add(&NONCE, None).is_ok());
+        assert!(add(&mut jobs, None).is_ok());
         Ok(())
     }
 }
