@@ -29,7 +29,7 @@ mod refusal;
 use assembly::Assembly;
 pub use assembly::Objects;
 use message::{Attribute, Read, FAMILY};
-use refusal::Refusal;
+pub use refusal::Refusal;
 
 /// Bit of the chain in a slot.
 pub fn chain_mask(slot: u8) -> u32 {
@@ -80,7 +80,12 @@ pub fn read(request: &Request, limit: Duration) -> Result<Objects, Failure> {
     }
 }
 
-fn exchange(request: &Request) -> Result<Objects, Refusal> {
+/// Asks for evidence and waits for it, for as long as the kernel takes.
+///
+/// # Errors
+///
+/// What the driver says, word for word.
+pub fn exchange(request: &Request) -> Result<Objects, Refusal> {
     let mut connection = Connection::open()?;
     let family = connection.family()?;
     debug!(family, "the family is there");

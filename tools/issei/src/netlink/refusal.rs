@@ -12,10 +12,12 @@ use crate::exit::{Exit, Failure};
 
 /// What the kernel says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub enum Refusal {
     /// An error, with the reason if it told one.
     Error {
+        /// Its number.
         errno: Errno,
+        /// The reason.
         reason: Option<String>,
     },
     /// The family is not there.
@@ -44,12 +46,10 @@ impl Refusal {
         matches!(self, Self::Error { errno, .. } if *errno == wanted)
     }
 
-    /// Adds a reason that was told by other means, if there is none yet.
-    pub(super) fn with_reason(mut self, other: Option<String>) -> Self {
-        if let Self::Error { reason, .. } = &mut self {
-            if reason.is_none() {
-                *reason = other;
-            }
+    /// Replaces the reason, of which the kernel cuts all but the beginning, by the whole one.
+    pub(super) fn with_reason(mut self, whole: Option<String>) -> Self {
+        if let (Self::Error { reason, .. }, Some(whole)) = (&mut self, whole) {
+            *reason = Some(whole);
         }
         self
     }
@@ -216,6 +216,21 @@ mod tests {
         let failure = refused(Errno::EKEYREJECTED, Some(reason));
         assert_eq!(failure.message, format!("issei0: {reason}"));
         assert_eq!(failure.exit, Exit::Failed);
+    }
+
+    #[test]
+    fn the_whole_reason_stands_for_its_beginning() {
+        let refused = |reason: Option<&str>| Refusal::Error {
+            errno: Errno::EKEYREJECTED,
+            reason: reason.map(str::to_owned),
+        };
+        let cut = refused(Some("CertChain: too wea"));
+        let whole = Some("CertChain: too weak".to_owned());
+        let expected = refused(whole.as_deref());
+        assert_eq!(cut.clone().with_reason(whole.clone()), expected);
+        assert_eq!(refused(None).with_reason(whole), expected);
+        assert_eq!(cut.clone().with_reason(None), cut);
+        assert_eq!(Refusal::NoFamily.with_reason(None), Refusal::NoFamily);
     }
 
     #[test]
