@@ -11,6 +11,7 @@ use anyhow::{bail, ensure, Context, Result};
 use guest::{ioctl, until, Client, Device, Function};
 use nix::libc::{EFAULT, ENOMEM};
 
+use crate::evidence;
 use crate::program::{name, pattern, OK};
 use crate::step::Failing;
 use crate::system;
@@ -35,11 +36,13 @@ const DEPTH: &str = "32";
 /// Makes files in /proc for an interrupt. Nobody is told when one cannot be made, and the kernel then warns that it cannot
 /// remove what is not there: a fault, but not the driver's.
 const SPARED: &str = "register_irq_proc";
-/// How often the agent authenticates, and in how many of those something must have failed.
+/// How often the agent is at work, and in how many of those something must have failed.
 const ROUNDS: u32 = 200;
 const LEAST_FAILED: u32 = 50;
 /// What it may say: it has not noticed, or that there was no memory, for itself or for the kernel's signatures (`ENOMEM`).
 const SAYS: &[&str] = &["authenticated", "no memory", "error -12"];
+/// The same for who has asked for evidence, and also needs memory.
+const TOLD: &[&str] = &["ok", "ENOMEM"];
 /// Out of a hundred allocations of the agent, as many fail as come to one or two in an authentication.
 const PROBABILITY: &str = "2";
 
@@ -53,7 +56,8 @@ pub(crate) fn each(what: Failing, function: &Function, device: Device) -> Result
         fs::write(format!("/sys/kernel/debug/{name}/verbose"), "0")?;
     }
     match what {
-        Failing::Authenticate => return by_chance(device),
+        Failing::Authenticate => return by_chance(|| authenticate(device)),
+        Failing::Evidence => return by_chance(|| ask(device)),
         Failing::Probe => spare(SPARED)?,
         _ => {}
     }
@@ -131,9 +135,10 @@ fn disarm() -> Result<u32> {
     Ok(left)
 }
 
-/// Has the SPDM agent authenticate, while an allocation of the driver fails, any one. The agent is no thread that could
-/// be told which: the kernel looks for the driver's code in the stack of who asks for memory.
-fn by_chance(device: Device) -> Result<String> {
+/// Has the SPDM agent work, while an allocation of the driver fails, any one. The agent is no thread that could be told
+/// which: the kernel looks for the driver's code in the stack of who asks for memory. `work` says what was wrong with what
+/// came of it.
+fn by_chance(work: impl Fn() -> Result<Option<String>>) -> Result<String> {
     let set = |name: &str, value: &str| {
         fs::write(format!("{SLAB}/{name}"), value).context(name.to_owned())
     };
@@ -146,16 +151,11 @@ fn by_chance(device: Device) -> Result<String> {
     for round in 0..ROUNDS {
         set("times", "1")?;
         set("probability", PROBABILITY)?;
-        let result = system::authenticate(device);
+        let wrong = work();
         set("probability", "0")?;
-        let state = system::spdm_state(device).unwrap_or_default();
         failed += u32::from(fs::read_to_string(format!("{SLAB}/times"))?.trim() == "0");
-        if let Err(error) = result {
-            // The file that was written to may be what had no memory.
-            let no_memory = error.chain().any(is_out_of_memory);
-            ensure!(no_memory, "round {round}: {error:#}");
-        } else if !SAYS.iter().any(|says| state.contains(says)) {
-            return Ok(format!("{state} in round {round}"));
+        if let Some(wrong) = wrong.with_context(|| format!("round {round}"))? {
+            return Ok(format!("{wrong} in round {round}"));
         }
     }
     ensure!(
@@ -163,6 +163,23 @@ fn by_chance(device: Device) -> Result<String> {
         "only {failed} allocations have failed"
     );
     Ok(OK.to_owned())
+}
+
+fn authenticate(device: Device) -> Result<Option<String>> {
+    match system::authenticate(device) {
+        Ok(()) => {
+            let state = system::spdm_state(device).unwrap_or_default();
+            Ok((!SAYS.iter().any(|says| state.contains(says))).then_some(state))
+        }
+        // The file that was written to may be what had no memory.
+        Err(error) if error.chain().any(is_out_of_memory) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn ask(device: Device) -> Result<Option<String>> {
+    let told = evidence::collect(device)?;
+    Ok((!TOLD.iter().any(|word| told.starts_with(word))).then_some(told))
 }
 
 fn is_out_of_memory(error: &(dyn std::error::Error + 'static)) -> bool {
@@ -238,7 +255,7 @@ impl Prepared {
                 }
             }
             Failing::Disconnect => ioctl::disconnect(file()?),
-            Failing::Authenticate => Err(io::ErrorKind::Unsupported.into()),
+            Failing::Authenticate | Failing::Evidence => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod bystander;
 mod document;
 mod driver;
+mod evidence;
 mod failing;
 mod log;
 mod matrix;

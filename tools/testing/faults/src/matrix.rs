@@ -19,7 +19,7 @@ macro_rules! parts {
 const PARTS: &[(&str, &str)] = parts! {
     "setup" "start" "clients" "messages" "counters" "interrupts" "registers" "resets" "removal"
     "sleep" "two-devices" "function-reset" "recovery" "surprise" "unplug" "memory" "spdm-memory" "spdm" "spdm-negotiation"
-    "spdm-identity" "spdm-evidence"
+    "spdm-identity" "spdm-evidence" "spdm-request" "spdm-absent"
 };
 
 /// A part of the matrix.
@@ -220,7 +220,10 @@ impl Row {
             must.again = Again::Within(AUTHENTICATED_MS);
         }
         if must.log.is_empty() {
-            let said = format!("SPDM: {}*", must.calls);
+            let calls = &must.calls;
+            let several = self.steps.iter().filter(|step| step.recorded).count() > 1;
+            let first = calls.split(", ").next().filter(|_| several);
+            let said = format!("SPDM: {}*", first.unwrap_or(calls));
             // A work item each: an agent that is soon through may be the first to say so.
             must.log = vec!["link up, firmware *".to_owned(), said];
             must.log_also_turned = true;

@@ -13,16 +13,19 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, ensure, Context, Result};
 use guest::{ioctl, until, Device};
 use nix::errno::Errno;
-use nix::libc::{SYS_ioctl, SYS_read, SYS_write};
+use nix::libc::{SYS_ioctl, SYS_read, SYS_recvfrom, SYS_write};
 use nix::poll::{poll, PollFd, PollFlags, PollTimeout};
 use nix::sys::pthread::pthread_kill;
 use nix::sys::signal::{sigaction, SaFlags, SigAction, SigHandler, SigSet, Signal};
 use nix::unistd::{gettid, Pid};
 
+use crate::evidence;
 use crate::step::Call;
 
 /// How long a call may take before it counts as silence.
 const PATIENCE: Duration = Duration::from_millis(2500);
+/// The same for evidence, for which the agent says a lot.
+const EVIDENCE_PATIENCE: Duration = Duration::from_secs(75);
 /// How long a call may take to end after a signal.
 const SIGNAL_LIMIT: Duration = Duration::from_secs(5);
 
@@ -43,6 +46,7 @@ pub(crate) struct Program {
 
 /// A call that has begun.
 struct Running {
+    patience: Duration,
     handle: JoinHandle<String>,
     /// The thread that makes it, for the kernel.
     thread: Arc<OnceLock<Pid>>,
@@ -104,27 +108,36 @@ impl Program {
                 Ok(file) => self.file = Some(Arc::new(file)),
                 Err(error) => {
                     let name = name(&error);
-                    return Ok(Running::start(move || name));
+                    return Ok(Running::start(PATIENCE, move || name));
                 }
             }
         }
         let file = self.file.clone().context("no file")?;
         let written = Arc::clone(&self.written);
         self.seed = self.seed.wrapping_add(1);
-        let (call, seed) = (call.clone(), self.seed);
-        Ok(Running::start(move || act(&file, &written, &call, seed)))
+        let (device, call, seed) = (self.device, call.clone(), self.seed);
+        let patience = match call {
+            Call::Evidence => EVIDENCE_PATIENCE,
+            _ => PATIENCE,
+        };
+        let act = move || act(device, &file, &written, &call, seed);
+        Ok(Running::start(patience, act))
     }
 }
 
 impl Running {
-    fn start(act: impl FnOnce() -> String + Send + 'static) -> Self {
+    fn start(patience: Duration, act: impl FnOnce() -> String + Send + 'static) -> Self {
         let thread = Arc::new(OnceLock::new());
         let own = Arc::clone(&thread);
         let handle = thread::spawn(move || {
             own.get_or_init(gettid);
             act()
         });
-        Self { handle, thread }
+        Self {
+            patience,
+            handle,
+            thread,
+        }
     }
 
     fn is_finished(&self) -> bool {
@@ -142,12 +155,13 @@ impl Running {
             let (number, _) = state.split_once(' ')?;
             number.parse().ok()
         });
-        number.is_some_and(|number: i64| [SYS_read, SYS_write, SYS_ioctl].contains(&number))
+        let calls = [SYS_read, SYS_write, SYS_ioctl, SYS_recvfrom];
+        number.is_some_and(|number: i64| calls.contains(&number))
     }
 
     fn end(self) -> Result<String> {
         let handle = self.handle;
-        let silent = !until(PATIENCE, || handle.is_finished());
+        let silent = !until(self.patience, || handle.is_finished());
         if silent {
             let start = Instant::now();
             while !handle.is_finished() {
@@ -185,14 +199,15 @@ pub(crate) fn name(error: &std::io::Error) -> String {
     format!("{:?}", Errno::from_raw(number))
 }
 
-fn act(file: &File, written: &Mutex<Vec<u8>>, call: &Call, seed: u32) -> String {
-    match attempt(file, written, call, seed) {
+fn act(device: Device, file: &File, written: &Mutex<Vec<u8>>, call: &Call, seed: u32) -> String {
+    match attempt(device, file, written, call, seed) {
         Ok(result) => result,
         Err(error) => name(&error),
     }
 }
 
 fn attempt(
+    device: Device,
     file: &File,
     written: &Mutex<Vec<u8>>,
     call: &Call,
@@ -237,6 +252,10 @@ fn attempt(
                 .iter_names()
                 .map(|(name, _)| name.replace("POLL", ""));
             Ok(names.collect::<Vec<_>>().join("+"))
+        }
+        Call::Evidence => {
+            let collected = evidence::collect(device);
+            Ok(collected.unwrap_or_else(|error| format!("{error:#}")))
         }
     }
 }

@@ -280,7 +280,7 @@ impl Scene {
         }
         if !self.programs.contains_key(&name) {
             let mut program = self.program();
-            if !matches!(call, Call::Open | Call::Connect(_)) {
+            if !matches!(call, Call::Open | Call::Connect(_) | Call::Evidence) {
                 let connected = program.call(&Call::Connect(USUAL))?;
                 ensure!(connected == OK, "connect: {connected}");
             }

@@ -54,6 +54,8 @@ pub(crate) enum Call {
     /// Write and read.
     Echo(usize),
     Poll,
+    /// Evidence with a new nonce.
+    Evidence,
 }
 
 /// What the machine does.
@@ -99,6 +101,8 @@ pub(crate) enum Failing {
     Disconnect,
     /// Those of the SPDM agent.
     Authenticate,
+    /// Those of the SPDM agent and of who asked.
+    Evidence,
 }
 
 impl TryFrom<String> for Step {
@@ -163,6 +167,7 @@ fn action(line: &str) -> Result<Action> {
             "read" => Failing::Read,
             "disconnect" => Failing::Disconnect,
             "authenticate" => Failing::Authenticate,
+            "evidence" => Failing::Evidence,
             _ => bail!("nothing fails in {what}"),
         })),
         _ => Action::Call(program, call(words)?),
@@ -178,6 +183,7 @@ fn call(words: &[&str]) -> Result<Call> {
         ["read"] => Call::Read,
         ["echo", length] => Call::Echo(length.parse()?),
         ["poll"] => Call::Poll,
+        ["evidence"] => Call::Evidence,
         _ => bail!("nobody knows how to do that"),
     })
 }
