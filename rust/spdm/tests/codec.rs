@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::cases;
 use super::support::responder::{block, Responder};
 use crate::algorithms::{AsymAlgorithm, HashAlgorithm, MeasurementHash};
-use crate::blocks::{Block, Kind, Record};
+use crate::blocks::{Block, DeviceMode, Kind, Record};
 use crate::capabilities::{Capabilities, Flags, GetCapabilities};
 use crate::certificate::{CertificatePortion, GetCertificate};
 use crate::challenge::{Challenge, ChallengeAuth, ChallengeLayout, Summary};
@@ -457,24 +457,22 @@ fn values_of_blocks() {
     ]
     .concat();
     let record = Record::new(&bytes, 8).expect("it is well");
-    let svns: Vec<_> = record.blocks().filter_map(|block| block.svn()).collect();
-    assert_eq!(svns, [7]);
+    let svns: Vec<_> = record
+        .blocks()
+        .filter_map(|block| Some((block.index, block.svn()?)))
+        .collect();
+    assert_eq!(svns, [(0x10, 7)]);
     let modes: Vec<_> = record
         .blocks()
-        .filter_map(|block| block.device_mode())
+        .filter_map(|block| Some((block.index, block.device_mode()?)))
         .collect();
-    assert_eq!(modes.len(), 1);
-    assert_eq!(
-        (
-            modes[0].operational_capabilities,
-            modes[0].operational_state
-        ),
-        (0x3f, 4)
-    );
-    assert_eq!(
-        (modes[0].debug_capabilities, modes[0].debug_state),
-        (0x1f, 0x11)
-    );
+    let mode = DeviceMode {
+        operational_capabilities: 0x3f,
+        operational_state: 4,
+        debug_capabilities: 0x1f,
+        debug_state: 0x11,
+    };
+    assert_eq!(modes, [(0xfe, mode)]);
     assert!((0..=10).all(|kind| Kind(kind).name().is_some()) && Kind(11).name().is_none());
 }
 
@@ -591,5 +589,28 @@ fn every_response_of_a_conversation_is_refused_when_it_is_cut_short() {
             let offer = Offer::everything();
             assert!(Selection::read(&mut reader, version, flags, &offer, None).is_err());
         }
+    }
+}
+
+/// DSP0274 1.3, "Flag fields definitions for the Responder".
+#[test]
+fn bits_of_capabilities() {
+    for (flags, expected) in [
+        (Flags::CERT, 0x2),
+        (Flags::CHAL, 0x4),
+        (Flags::MEAS_NO_SIG, 0x8),
+        (Flags::MEAS_SIG, 0x10),
+        (Flags::MEAS_FRESH, 0x20),
+        (Flags::MUT_AUTH, 0x100),
+        (Flags::KEY_EX, 0x200),
+        (Flags::PUB_KEY_ID, 0x1_0000),
+        (Flags::CHUNK, 0x2_0000),
+        (Flags::ALIAS_CERT, 0x4_0000),
+        (Flags::SET_CERT, 0x8_0000),
+        (Flags::CSR, 0x10_0000),
+        (Flags::EP_INFO_SIG, 0x80_0000),
+        (Flags::MULTI_KEY_ONLY, 0x400_0000),
+    ] {
+        assert_eq!(flags, Flags(expected));
     }
 }
