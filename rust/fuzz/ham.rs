@@ -66,6 +66,7 @@ enum Choice {
     Stuck,
     Tick,
     Deadline,
+    Frozen,
 }
 
 /// A story of a link.
@@ -89,6 +90,7 @@ pub(crate) fn link(input: &[u8]) {
             Choice::Broken => Event::Broken(Fault::ProtocolVersion),
             Choice::Stuck => Event::Broken(Fault::WriteStuck),
             Choice::Tick => Event::Tick,
+            Choice::Frozen => Event::Frozen,
             Choice::Deadline => {
                 now = now.max(link.deadline().unwrap_or(now));
                 Event::Tick

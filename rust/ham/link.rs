@@ -14,8 +14,8 @@
 //!                              ^                            BackOff
 //!                              +-------------------------------+
 //!
-//!  Any state: Stop leads to Stopped. Registers that read as all ones lead to Absent, which is left
-//!  like BackOff, but for Ready.
+//!  Any state: Stop and Frozen lead to Stopped. Registers that read as all ones lead to Absent, which
+//!  is left like BackOff, but for Ready.
 //! ```
 //!
 //! Source of the states and limits: Linux `drivers/misc/issei/main.c`. The back-off is ours: the C
@@ -52,7 +52,8 @@ pub const FLAP_PACE_MS: u64 = 100;
 /// Where the link stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// The function is quiesced: before probe, during sleep, after shutdown.
+    /// The function is quiesced, or out of reach: before probe, during sleep, after shutdown, after a
+    /// PCI error.
     Stopped,
     /// `H_CSR.RST` is set; waiting for `FW_CSR_HA.RDY`.
     HwReady,
@@ -77,6 +78,8 @@ pub enum Event {
     Start,
     /// Quiesce: sleep, shutdown, unbind.
     Stop,
+    /// The function must not be touched until the next start: the channel to it is frozen.
+    Frozen,
     /// Somebody asked for a reset.
     ResetRequest,
     /// `FW_CSR_HA` was looked at: whether `RDY` was set.
@@ -170,6 +173,7 @@ impl Link {
     pub fn step(&mut self, now: u64, event: Event) -> Action {
         match (self.state, event) {
             (_, Event::Stop) => self.enter(State::Stopped, None, Action::Quiesce),
+            (_, Event::Frozen) => self.enter(State::Stopped, None, Action::None),
             (State::Stopped, Event::Start) => self.reset_afresh(now),
             (State::Stopped, _) | (_, Event::Start) => Action::None,
 

@@ -206,12 +206,13 @@ impl Recover for IsseiDriver {
         this: Pin<&Bound<'bound>>,
         channel: Channel,
     ) -> Verdict {
-        this.event(Event::Stop);
-        match channel {
-            Channel::Normal => Verdict::Recovered,
-            Channel::Frozen => Verdict::NeedReset,
-            Channel::Dead => Verdict::Disconnect,
-        }
+        let (event, verdict) = match channel {
+            Channel::Normal => (Event::Stop, Verdict::Recovered),
+            Channel::Frozen => (Event::Frozen, Verdict::NeedReset),
+            Channel::Dead => (Event::Frozen, Verdict::Disconnect),
+        };
+        this.event(event);
+        verdict
     }
 
     fn slot_reset<'bound>(

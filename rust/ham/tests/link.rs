@@ -345,16 +345,21 @@ fn a_firmware_that_resets_itself_during_bring_up_has_failed() {
 
 #[test]
 fn stop_works_in_every_state_and_start_begins_afresh() {
-    for state in STATES {
-        let mut link = in_state(state, 0);
-        assert_eq!(link.state(), state);
-        assert_eq!(link.step(1, Event::Stop), Action::Quiesce);
-        assert_eq!(link.state(), State::Stopped);
-        assert_eq!(link.deadline(), None);
-        assert_eq!(link.step(2, Event::Start), Action::Reset);
-        assert_eq!(link.failures(), 0);
-        assert_eq!(link.deadline(), Some(2_002));
-        bring_up(&mut link, 3);
+    for (event, action) in [
+        (Event::Stop, Action::Quiesce),
+        (Event::Frozen, Action::None),
+    ] {
+        for state in STATES {
+            let mut link = in_state(state, 0);
+            assert_eq!(link.state(), state);
+            assert_eq!(link.step(1, event), action);
+            assert_eq!(link.state(), State::Stopped);
+            assert_eq!(link.deadline(), None);
+            assert_eq!(link.step(2, Event::Start), Action::Reset);
+            assert_eq!(link.failures(), 0);
+            assert_eq!(link.deadline(), Some(2_002));
+            bring_up(&mut link, 3);
+        }
     }
 }
 

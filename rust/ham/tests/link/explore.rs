@@ -16,9 +16,10 @@ use crate::link::{Action, Event, Link, State};
 const FAILURES: u32 = 11;
 
 /// Every event, with faults of each kind that the link tells apart and some that it must not.
-const EVENTS: [Event; 15] = [
+const EVENTS: [Event; 16] = [
     Event::Start,
     Event::Stop,
+    Event::Frozen,
     Event::ResetRequest,
     Event::Ready(true),
     Event::Ready(false),
@@ -218,7 +219,7 @@ fn absent_ends_with_a_try_a_reset_that_was_asked_for_or_a_stop_and_nothing_else(
                 let expected = match event {
                     Event::ResetRequest => State::HwReady,
                     Event::Tick if late => State::HwReady,
-                    Event::Stop => State::Stopped,
+                    Event::Stop | Event::Frozen => State::Stopped,
                     _ => State::Absent,
                 };
                 assert_eq!(next.link.state(), expected);

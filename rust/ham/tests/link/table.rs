@@ -37,11 +37,13 @@ pub(super) const STATES: [State; 8] = [
 ///   late, resets otherwise; the failures stay. After 129 times as above: waits for at most 1 s more |
 /// | `again` | resets; the failures stay |
 /// | `quiet` | quiesces; nothing is waited for |
+/// | `out` | the same, without touching the function |
 /// | `gone` | one failure more: backs off |
 const TABLE: &str = "
     event          Stopped  HwReady  Setup  Start    ClientEnum  Done   BackOff  Absent
     start          reset    -        -      -        -           -      -        -
     stop           quiet    quiet    quiet  quiet    quiet       quiet  quiet    quiet
+    frozen         out      out      out    out      out         out    out      out
     reset-request  -        asked    asked  asked    asked       asked  asked    asked
     ready          -        setup    -      -        -           -      edge     -
     not-ready      -        -        fail   fail     fail        self   edge     -
@@ -105,6 +107,7 @@ impl Reference {
         match event {
             Event::Start => "start",
             Event::Stop => "stop",
+            Event::Frozen => "frozen",
             Event::ResetRequest => "reset-request",
             Event::Ready(true) => "ready",
             Event::Ready(false) => "not-ready",
@@ -176,6 +179,7 @@ impl Reference {
             }
             "again" => self.reset(now, self.failures),
             "quiet" => self.enter(State::Stopped, None, Action::Quiesce),
+            "out" => self.enter(State::Stopped, None, Action::None),
             "gone" => {
                 self.fault = Some(fault);
                 self.failures += 1;
