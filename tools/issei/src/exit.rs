@@ -21,7 +21,7 @@ pub enum Exit {
     Permission = 4,
     /// The engine is in use by somebody else.
     Busy = 5,
-    /// The engine is not ready, was reset, or did not answer in time.
+    /// The engine is not ready, was reset, changed meanwhile, or did not answer in time.
     NotReady = 6,
     /// The engine or the driver broke its protocol.
     Protocol = 7,
@@ -29,7 +29,7 @@ pub enum Exit {
     Log = 8,
     /// Nothing failed, but there was nothing to compare with: no root, no nonce.
     NothingToCompare = 9,
-    /// The engine, the driver or this program does not have what it takes.
+    /// The engine, the kernel, the driver or this program does not have what it takes.
     Unsupported = 10,
 }
 

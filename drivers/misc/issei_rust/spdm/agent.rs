@@ -272,10 +272,10 @@ impl Drop for Retirement {
 /// - `EAGAIN`: the link went down, the system goes to sleep, or the measurements changed meanwhile.
 /// - `EBUSY`: a program is connected to the SPDM client, or 16 wait already.
 /// - `EINTR`: the program is being killed.
-/// - `EKEYREJECTED`: a signature or a chain is wrong.
+/// - `EKEYREJECTED`: a signature or a chain is wrong, or an answer does not repeat what it must.
 /// - `ENODEV`: the device is gone.
 /// - `ENXIO`: there is no chain in the slot.
-/// - `EOPNOTSUPP`: the engine cannot do it, or the kernel lacks an algorithm.
+/// - `EOPNOTSUPP`: the engine cannot do it, or the kernel cannot use an algorithm or a key.
 /// - `EPROTO`: an answer makes no sense, or is an error.
 /// - `ETIMEDOUT`: no answer.
 /// - `ENOMEM`

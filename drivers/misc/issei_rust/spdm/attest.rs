@@ -3,7 +3,10 @@
 //! One sequence of messages, from GET_VERSION to the signature that proves who is there.
 
 use super::{
-    crypto::Kernel,
+    crypto::{
+        self,
+        Kernel, //
+    },
     evidence::{
         Evidence,
         Octets, //
@@ -32,7 +35,6 @@ use super::{
             Connection,
             Floor, //
         },
-        crypto::Hash,
         digests::{
             KeyInfo,
             SLOTS, //
@@ -185,7 +187,7 @@ fn requester(limit: usize, ask: Ask) -> Result<KBox<Own>, Trouble> {
     if let Ask::Everything(floor) = ask {
         config.floor = floor;
     }
-    if Kernel.start(HashAlgorithm::Sha3_256).is_err() {
+    if !crypto::has(HashAlgorithm::Sha3_256)? {
         config.offer.base_hash &= !sha3();
     }
     let buffers = Buffers {

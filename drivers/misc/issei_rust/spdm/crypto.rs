@@ -96,9 +96,22 @@ pub(crate) fn public_key<'a>(certificate: &Certificate<'a>) -> PublicKey<'a> {
     }
 }
 
+/// Whether the kernel has an algorithm.
+///
+/// # Errors
+///
+/// - `ENOMEM`
+pub(crate) fn has(hash: HashAlgorithm) -> Result<bool> {
+    match hash::Hash::new(algorithm(hash)) {
+        Err(ENOENT) => Ok(false),
+        started => started.map(|_| true),
+    }
+}
+
 fn refusal(error: Error) -> Refusal {
     match error {
-        ENOENT | ENOPKG => Refusal::Unsupported,
+        // EINVAL: no key for the kernel, as a point off the curve, or an RSA key of 2560 bits.
+        ENOENT | ENOPKG | EINVAL => Refusal::Unsupported,
         error => Refusal::Failed(error.to_errno()),
     }
 }

@@ -23,7 +23,7 @@ const JOBS: usize = 16;
 pub(crate) struct Failure {
     /// The error number.
     pub(crate) errno: Error,
-    /// State and reason, as in the file `state`; or the reason alone.
+    /// The reason, as in the file `state` behind the word.
     pub(crate) sentence: Sentence,
 }
 

@@ -64,17 +64,25 @@ mod tests {
     #[test]
     fn closed() -> Result {
         let mut jobs = Jobs::new()?;
-        let number = add(&mut jobs, None)?;
-        jobs.close(Some(ENODEV));
-        assert_eq!(add(&mut jobs, None).err(), Some(ENODEV));
-        assert!(jobs.finish(number, failed()).is_none());
-        let result = jobs.take(number);
-        assert!(matches!(
-            result,
-            Some(Err(Failure { errno, sentence }))
-                if errno == ENODEV && sentence.as_c_str() == c"the device is gone"
-        ));
-        jobs.close(None);
+        for (why, errno, sentence) in [
+            (ENODEV, ENODEV, c"the device is gone"),
+            (
+                ECANCELED,
+                EAGAIN,
+                c"interrupted, because the system goes to sleep",
+            ),
+        ] {
+            let told = |failure: &Failure| {
+                failure.errno == errno && failure.sentence.as_c_str() == sentence
+            };
+            let number = add(&mut jobs, None)?;
+            jobs.close(Some(why));
+            assert!(jobs.add(&NONCE, None).is_err_and(|failure| told(&failure)));
+            assert!(jobs.finish(number, failed()).is_none());
+            let result = jobs.take(number);
+            assert!(matches!(result, Some(Err(failure)) if told(&failure)));
+            jobs.close(None);
+        }
         assert!(add(&mut jobs, None).is_ok());
         Ok(())
     }
