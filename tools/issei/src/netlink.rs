@@ -84,7 +84,7 @@ pub fn read(request: &Request, limit: Duration) -> Result<Objects, Failure> {
 ///
 /// # Errors
 ///
-/// What the driver says, word for word.
+/// What the driver says, word for word; or that it cannot be asked or understood.
 pub fn exchange(request: &Request) -> Result<Objects, Refusal> {
     let mut connection = Connection::open()?;
     let family = connection.family()?;

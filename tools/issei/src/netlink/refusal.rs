@@ -103,8 +103,8 @@ fn meaning(errno: Errno) -> (Exit, &'static str, &'static str) {
         ),
         Errno::EAGAIN => (
             Exit::NotReady,
-            "the link went down meanwhile",
-            "try again; link_state and the kernel log say how it is",
+            "the link went down meanwhile, or the measurements changed",
+            "try again; if the link is down, link_state and the kernel log say how it is",
         ),
         Errno::ENOMEM | Errno::ENOBUFS => (Exit::NotReady, "not enough memory", "try again later"),
         Errno::EINTR => (Exit::NotReady, "interrupted", "try again"),
@@ -121,7 +121,7 @@ fn meaning(errno: Errno) -> (Exit, &'static str, &'static str) {
         Errno::EOPNOTSUPP => (
             Exit::Unsupported,
             "the engine does not sign measurements, or has no SPDM client",
-            "isseictl clients lists what it has",
+            "isseictl clients lists what it has; an algorithm that the kernel lacks may be in a module",
         ),
         Errno::ENXIO => (
             Exit::Unsupported,
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_reason_of_the_driver_comes_first() {
-        let reason = "failed: MEASUREMENTS: Signature: wrong signature";
+        let reason = "MEASUREMENTS: Signature: wrong signature";
         let failure = refused(Errno::EKEYREJECTED, Some(reason));
         assert_eq!(failure.message, format!("issei0: {reason}"));
         assert_eq!(failure.exit, Exit::Failed);
@@ -228,9 +228,9 @@ mod tests {
         let whole = Some("CertChain: too weak".to_owned());
         let expected = refused(whole.as_deref());
         assert_eq!(cut.clone().with_reason(whole.clone()), expected);
-        assert_eq!(refused(None).with_reason(whole), expected);
+        assert_eq!(refused(None).with_reason(whole.clone()), expected);
         assert_eq!(cut.clone().with_reason(None), cut);
-        assert_eq!(Refusal::NoFamily.with_reason(None), Refusal::NoFamily);
+        assert_eq!(Refusal::NoFamily.with_reason(whole), Refusal::NoFamily);
     }
 
     #[test]
