@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-//! A program that asks for evidence, and looks at every byte of what it gets.
+//! A program that asks for evidence, and checks it as `isseictl verify` does.
 
 use std::time::SystemTime;
 

@@ -24,7 +24,7 @@ use crate::step::Call;
 
 /// How long a call may take before it counts as silence.
 const PATIENCE: Duration = Duration::from_millis(2500);
-/// The same for evidence, for which the agent says a lot.
+/// The same for evidence, for which the driver waits for 70 s.
 const EVIDENCE_PATIENCE: Duration = Duration::from_secs(75);
 /// How long a call may take to end after a signal.
 const SIGNAL_LIMIT: Duration = Duration::from_secs(5);
