@@ -8,6 +8,7 @@ mod chain;
 mod chunks;
 mod codec;
 mod collect;
+mod der;
 mod errors;
 mod evidence;
 mod flows;

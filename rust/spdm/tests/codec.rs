@@ -14,6 +14,8 @@ use crate::certificate::{CertificatePortion, GetCertificate};
 use crate::challenge::{Challenge, ChallengeAuth, ChallengeLayout, Summary};
 use crate::chunk::{Chunk, ChunkGet, ChunkSendAck};
 use crate::code::{Code, ErrorCode};
+use crate::config::Config;
+use crate::crypto::Digest;
 use crate::digests::{get_digests, CertificateModel, Digests};
 use crate::error_response::{respond_if_ready, Detail, ErrorResponse};
 use crate::measurements::{
@@ -680,4 +682,22 @@ fn capabilities_that_agree() {
     for (flags, only) in [(0, false), (0x400_0000, true), (0x800_0000, false)] {
         assert_eq!(Flags(flags).is_multi_key(), only, "{flags:#x}");
     }
+}
+
+#[test]
+fn what_the_requester_says_that_it_can_do() {
+    let mut config = Config::new(4096, 8192);
+    config.chunks = true;
+    assert_eq!(config.flags(), Flags(0x2_0006));
+    assert_eq!(config.longest(), 8192);
+    config.chunks = false;
+    assert_eq!(config.flags(), Flags(0x6));
+    assert_eq!(config.longest(), 4096);
+}
+
+#[test]
+fn digests_are_shown_in_hexadecimal() {
+    let mut digest = Digest::zeroed(3);
+    digest.bytes_mut().copy_from_slice(&[0, 0x5a, 0xff]);
+    assert_eq!(format!("{digest:?}"), "005aff");
 }
