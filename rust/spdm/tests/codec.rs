@@ -567,6 +567,14 @@ fn extended_error_data() {
         (response.code, response.data),
         (ErrorCode::RESPONSE_TOO_LARGE, 1)
     );
+    for (length, good) in [(32, true), (33, false)] {
+        let message = [&[0x12, 0x7f, 0x01, 0][..], &vec![0x5a; length]].concat();
+        assert_eq!(read(&message).is_ok(), good, "{length} bytes");
+    }
+    for (exponent, multiplier, good) in [(31, 2, true), (32, 2, false), (31, 1, false)] {
+        let message = [0x12, 0x7f, 0x42, 0, exponent, 0x83, 9, multiplier];
+        assert_eq!(read(&message).is_ok(), good, "{exponent}, {multiplier}");
+    }
 }
 
 #[test]
