@@ -451,8 +451,8 @@ static int use_memory(struct report *report)
 		};
 		issei_call_start(&calls[i]);
 	}
-	/* a thread may sleep for another reason at first */
-	for (uint64_t end = now_ms() + PROMPT_MS; now_ms() < end; sleep_ms(10)) {
+	/* a thread may sleep for another reason at first, and each clears 64 KiB */
+	for (uint64_t end = now_ms() + LINK_UP_MS; now_ms() < end; sleep_ms(10)) {
 		report->writers = charged() - start;
 		if (report->writers >= report->closed + WRITERS_LEAST)
 			break;

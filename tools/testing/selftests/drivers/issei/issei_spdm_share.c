@@ -313,7 +313,8 @@ TEST_F(agent, many_requests)
 	for (int i = 0; i < 200; i++)
 		ASSERT_EQ(0, spdm_write(0, "authenticate", "1"));
 	ASSERT_EQ(0, issei_wait_agent(0, SPDM_SETTLE_MS));
-	EXPECT_TRUE(spdm_is(0, "state", "authenticated"));
+	/* between two of them it has nothing to do for an instant */
+	EXPECT_EQ(0, spdm_wait_state(0, "authenticated", SPDM_SETTLE_MS));
 	EXPECT_GE(count + 4, spdm_number(0, "log_count"));
 }
 
