@@ -15,6 +15,7 @@ mod flows;
 mod host;
 mod hostile;
 mod kinds;
+mod negotiate;
 mod order;
 mod patience;
 mod pin;
