@@ -35,6 +35,12 @@ pub(crate) fn pattern(size: usize) -> Result<KVec<u8>> {
 pub(crate) fn test(ktap: &mut Ktap) {
     let mut digests = &DIGESTS[..];
 
+    for hash in HashAlgorithm::ALL {
+        ktap.result(
+            fmt!("{} is there", crypto::algorithm(hash).name()),
+            crypto::has(hash),
+        );
+    }
     for size in SIZES {
         for algorithm in HashAlgorithm::ALL.map(crypto::algorithm) {
             let (expected, rest) = digests.split_at(algorithm.size());
