@@ -709,3 +709,9 @@ fn digests_are_shown_in_hexadecimal() {
     digest.bytes_mut().copy_from_slice(&[0, 0x5a, 0xff]);
     assert_eq!(format!("{digest:?}"), "005aff");
 }
+
+#[test]
+fn versions_are_shown_as_people_write_them() {
+    let shown = Version::ALL.map(|version| version.to_string());
+    assert_eq!(shown, ["1.0", "1.1", "1.2", "1.3", "1.4"]);
+}
