@@ -4,6 +4,7 @@
 
 use proptest::test_runner::Config;
 
+mod capabilities;
 mod chain;
 mod chunks;
 mod codec;
@@ -15,6 +16,7 @@ mod flows;
 mod host;
 mod hostile;
 mod kinds;
+mod names;
 mod negotiate;
 mod order;
 mod patience;
