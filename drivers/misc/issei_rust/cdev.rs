@@ -35,8 +35,7 @@ use kernel::{
 use crate::{
     clients::{
         Endpoint,
-        Message,
-        Outgoing, //
+        Message, //
     },
     device::Issei,
     ham::{
@@ -224,19 +223,11 @@ impl File {
             return self.check_connection(link, host_id);
         }
         let mut waited = false;
-        loop {
+        // What was sent was written, whatever has become of the connection.
+        while !link.clients.take_sent(self.slot, host_id) {
             self.check_connection(link, host_id)?;
-            let outgoing = link.clients.connection(self.slot)?.outgoing();
-            match outgoing {
-                Outgoing::Queued { .. } => {}
-                Outgoing::Sent => {
-                    *outgoing = Outgoing::None;
-                    if waited {
-                        self.wait.notify_all();
-                    }
-                    return Ok(());
-                }
-                Outgoing::None => return Err(ENOTCONN),
+            if !link.clients.connection(self.slot)?.has_outgoing() {
+                return Err(ENOTCONN);
             }
             waited = true;
             if let Err(error) = self.wait(link, nonblock) {
@@ -248,6 +239,10 @@ impl File {
                 }
             }
         }
+        if waited {
+            self.wait.notify_all();
+        }
+        Ok(())
     }
 
     fn check_connection(&self, link: &mut SpinLockIrqGuard<'_, Link>, host_id: u16) -> Result {
@@ -448,7 +443,7 @@ impl CharDevice for Issei {
         if connection.has_unread() {
             events |= PollEvents::IN;
         }
-        if matches!(connection.outgoing(), Outgoing::None) {
+        if !connection.has_outgoing() {
             events |= PollEvents::OUT;
         }
         events

@@ -33,10 +33,10 @@ pub(crate) use self::connection::{
     Connection,
     Endpoint,
     Message,
-    Outgoing,
     State, //
 };
 use self::{
+    connection::Outgoing,
     gate::Gate,
     queue::Queue, //
 };
@@ -342,6 +342,13 @@ impl Clients {
                 None
             }
         }
+    }
+
+    /// Whether the message for which the writer of an endpoint waits, on the connection with this
+    /// `host_id`, was sent. Says so once, also when that connection has been lost since.
+    pub(crate) fn take_sent(&mut self, slot: usize, host_id: u16) -> bool {
+        let endpoint = self.endpoint(slot);
+        endpoint.is_ok_and(|endpoint| endpoint.take_sent(host_id))
     }
 
     /// Hands the message that waits longest to `send`, and wakes whoever waits for that, unless it

@@ -43,7 +43,7 @@ impl Message {
 }
 
 /// Where the message of a writer stands.
-pub(crate) enum Outgoing {
+pub(super) enum Outgoing {
     /// There is none.
     None,
     /// Waits for the host-to-firmware section, and its writer with it or not.
@@ -127,9 +127,9 @@ impl Connection {
         }
     }
 
-    /// Where the message of the writer stands.
-    pub(crate) fn outgoing(&mut self) -> &mut Outgoing {
-        &mut self.outgoing
+    /// Whether a message waits to be sent, or its writer has yet to notice that it was.
+    pub(crate) fn has_outgoing(&self) -> bool {
+        !matches!(self.outgoing, Outgoing::None)
     }
 }
 
@@ -140,7 +140,7 @@ pub(crate) enum State {
     /// A firmware client.
     Connected(Connection),
     /// Nothing any more. What was the connection is kept until its owner comes to free it.
-    Lost { _connection: Connection },
+    Lost { connection: Connection },
 }
 
 /// One open file, as the link knows it.
@@ -171,12 +171,25 @@ impl Endpoint {
         }
     }
 
+    /// Whether the message for which a writer waits on the connection with this id was sent, also
+    /// when that connection has been lost since. Says so once.
+    pub(super) fn take_sent(&mut self, host_id: u16) -> bool {
+        match &mut self.state {
+            State::Connected(connection) | State::Lost { connection }
+                if connection.host_id == host_id
+                    && matches!(connection.outgoing, Outgoing::Sent) =>
+            {
+                connection.outgoing = Outgoing::None;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Ends the connection, if there is one, and wakes whoever waits. Frees nothing.
     pub(super) fn lose(&mut self) {
         self.state = match core::mem::replace(&mut self.state, State::Idle) {
-            State::Connected(connection) => State::Lost {
-                _connection: connection,
-            },
+            State::Connected(connection) => State::Lost { connection },
             other => other,
         };
         self.wait.notify_all();

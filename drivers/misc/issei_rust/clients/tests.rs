@@ -254,6 +254,28 @@ mod tests {
     }
 
     #[test]
+    fn sent_on_a_connection_that_was_lost() -> Result {
+        let mut clients = with_mtu(16)?;
+        let (slot, id) = connected(&mut clients, &UUID)?;
+        assert!(clients.queue(slot, id, message(1)?, true).is_ok());
+        assert!(!clients.take_sent(slot, id));
+        assert!(clients.send_next(None, |_, _| Ok(())).is_ok());
+        assert!(clients.connection(slot)?.has_outgoing());
+        clients.no_memory(slot, id);
+        assert!(clients.connection(slot).is_err());
+        assert!(!clients.take_sent(slot, id + 1));
+        assert!(clients.take_sent(slot, id));
+        assert!(!clients.take_sent(slot, id));
+
+        // One that was not sent is lost with its connection.
+        let (slot, id) = connected(&mut clients, &UUID)?;
+        assert!(clients.queue(slot, id, message(1)?, true).is_ok());
+        clients.lose_all();
+        assert!(!clients.take_sent(slot, id));
+        Ok(())
+    }
+
+    #[test]
     fn spare_buffer() -> Result {
         let mut clients = with_mtu(16)?;
         let (slot, _) = connected(&mut clients, &UUID)?;
