@@ -45,7 +45,6 @@ pub(crate) fn page(matrix: &Matrix) -> Result<String> {
         for row in &part.rows {
             let c = match row.c()? {
                 OnC::Outcome(expected) => sentence(expected),
-                OnC::Dies { dies } => format!("The kernel dies: {}", literal(dies)),
                 OnC::NotRun(why) => format!("Not run: {why}"),
             };
             let must = sentence(&row.must);
@@ -71,6 +70,9 @@ fn sentence(expected: &Expected) -> String {
     }
     for (name, count) in &expected.counts {
         parts.push(format!("{}: {count}", literal(name)));
+    }
+    if let Some(splat) = &expected.splat {
+        parts.push(format!("a splat in the kernel log: {}", literal(splat)));
     }
     match expected.again {
         Again::Within(AT_ONCE_MS) => {}

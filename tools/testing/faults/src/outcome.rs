@@ -32,6 +32,8 @@ pub(crate) struct Expected {
     /// By how much the statistics in debugfs change; those that are not named do not.
     #[serde(default)]
     pub(crate) counts: BTreeMap<String, Count>,
+    /// Part of a splat in the kernel log, with Intel's driver.
+    pub(crate) splat: Option<String>,
 }
 
 /// How often.

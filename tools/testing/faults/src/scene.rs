@@ -61,6 +61,8 @@ pub(crate) struct Scene {
     device: Device,
     bystander: Bystander,
     log: Log,
+    /// How many lines were in the log when the function was last bound.
+    lines_before: usize,
     programs: BTreeMap<char, Program>,
     /// The client that programs use last.
     client: Client,
@@ -91,6 +93,7 @@ impl Scene {
             device,
             bystander: Bystander::start(other)?,
             log: Log::from_now()?,
+            lines_before: 0,
             programs: BTreeMap::new(),
             client: USUAL,
             seed: 0,
@@ -191,6 +194,7 @@ impl Scene {
         }
         self.bystander.go(row.spdm.is_none())?;
         self.log = Log::from_now()?;
+        self.lines_before = 0;
         Ok(())
     }
 
@@ -215,8 +219,12 @@ impl Scene {
 
     /// Whether Intel's driver has given up.
     fn is_dead(&mut self) -> bool {
+        let before = self.lines_before;
         let lines = self.log.lines();
-        lines.is_ok_and(|lines| lines.iter().any(|line| line.contains(C_IS_DEAD)))
+        lines.is_ok_and(|lines| {
+            let mut since = lines.iter().skip(before);
+            since.any(|line| line.contains(C_IS_DEAD))
+        })
     }
 
     /// The counters in debugfs; none where there are none.
@@ -290,6 +298,9 @@ impl Scene {
     }
 
     fn machine(&mut self, deed: &Deed) -> Result<String> {
+        if matches!(deed, Deed::Bind | Deed::Rescan) {
+            self.lines_before = self.log.lines()?.len();
+        }
         let done = match deed {
             Deed::Unbind => self.function.unbind(),
             Deed::Bind => self.function.bind(),
