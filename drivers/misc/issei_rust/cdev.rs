@@ -223,16 +223,16 @@ impl File {
             return self.check_connection(link, host_id);
         }
         let mut waited = false;
-        // What was sent was written, whatever has become of the connection.
-        while !link.clients.take_sent(self.slot, host_id) {
-            self.check_connection(link, host_id)?;
-            if !link.clients.connection(self.slot)?.has_outgoing() {
-                return Err(ENOTCONN);
+        loop {
+            // First: what was sent was written, whatever has become of the connection.
+            match link.clients.take_sent(self.slot, host_id) {
+                Ok(true) => break,
+                Ok(false) => waited = true,
+                Err(ended) => return self.check_connection(link, host_id).and(Err(ended)),
             }
-            waited = true;
             if let Err(error) = self.wait(link, nonblock) {
                 // If there is none, it was sent meanwhile, or the connection has ended.
-                if let Some(unsent) = link.clients.unqueue(self.slot) {
+                if let Some(unsent) = link.clients.unqueue(self.slot, host_id) {
                     *message = unsent;
                     self.wait.notify_all();
                     return Err(error);

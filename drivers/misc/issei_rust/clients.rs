@@ -329,9 +329,12 @@ impl Clients {
         }
     }
 
-    /// Takes back the queued message of an endpoint, if it was not sent.
-    pub(crate) fn unqueue(&mut self, slot: usize) -> Option<Message> {
+    /// Takes back the queued message of the connection with this `host_id`, if it was not sent.
+    pub(crate) fn unqueue(&mut self, slot: usize, host_id: u16) -> Option<Message> {
         let connection = self.connection(slot).ok()?;
+        if connection.host_id != host_id {
+            return None;
+        }
         match core::mem::replace(&mut connection.outgoing, Outgoing::None) {
             Outgoing::Queued { message, .. } => {
                 self.queue.remove(slot);
@@ -345,10 +348,13 @@ impl Clients {
     }
 
     /// Whether the message for which the writer of an endpoint waits, on the connection with this
-    /// `host_id`, was sent. Says so once, also when that connection has been lost since.
-    pub(crate) fn take_sent(&mut self, slot: usize, host_id: u16) -> bool {
-        let endpoint = self.endpoint(slot);
-        endpoint.is_ok_and(|endpoint| endpoint.take_sent(host_id))
+    /// `host_id`, was sent. Says so once, also if that connection has been lost since.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOTCONN`: it was not, and never will be.
+    pub(crate) fn take_sent(&mut self, slot: usize, host_id: u16) -> Result<bool> {
+        self.endpoint(slot)?.take_sent(host_id)
     }
 
     /// Hands the message that waits longest to `send`, and wakes whoever waits for that, unless it

@@ -172,17 +172,25 @@ impl Endpoint {
     }
 
     /// Whether the message for which a writer waits on the connection with this id was sent, also
-    /// when that connection has been lost since. Says so once.
-    pub(super) fn take_sent(&mut self, host_id: u16) -> bool {
-        match &mut self.state {
-            State::Connected(connection) | State::Lost { connection }
-                if connection.host_id == host_id
-                    && matches!(connection.outgoing, Outgoing::Sent) =>
-            {
+    /// if that connection has been lost since. Says so once.
+    ///
+    /// # Errors
+    ///
+    /// - `ENOTCONN`: it was not, and never will be.
+    pub(super) fn take_sent(&mut self, host_id: u16) -> Result<bool> {
+        let (connection, is_lost) = match &mut self.state {
+            State::Connected(connection) => (connection, false),
+            State::Lost { connection } => (connection, true),
+            State::Idle => return Err(ENOTCONN),
+        };
+        match connection.outgoing {
+            _ if connection.host_id != host_id => Err(ENOTCONN),
+            Outgoing::Sent => {
                 connection.outgoing = Outgoing::None;
-                true
+                Ok(true)
             }
-            _ => false,
+            Outgoing::Queued { .. } if !is_lost => Ok(false),
+            _ => Err(ENOTCONN),
         }
     }
 

@@ -234,8 +234,9 @@ mod tests {
         assert!(clients.queue(slot, id + 1, message(1)?, false).is_err());
         assert!(clients.queue(slot, id, message(1)?, false).is_ok());
         assert!(clients.queue(slot, id, message(1)?, false).is_err());
-        assert!(clients.unqueue(slot).is_some());
-        assert!(clients.unqueue(slot).is_none());
+        assert!(clients.unqueue(slot, id + 1).is_none());
+        assert!(clients.unqueue(slot, id).is_some());
+        assert!(clients.unqueue(slot, id).is_none());
         assert!(!clients.has_queued());
         assert!(clients
             .send_next(None, |_, _| Ok(()))
@@ -254,24 +255,33 @@ mod tests {
     }
 
     #[test]
-    fn sent_on_a_connection_that_was_lost() -> Result {
+    fn what_a_writer_is_told() -> Result {
         let mut clients = with_mtu(16)?;
         let (slot, id) = connected(&mut clients, &UUID)?;
-        assert!(clients.queue(slot, id, message(1)?, true).is_ok());
-        assert!(!clients.take_sent(slot, id));
-        assert!(clients.send_next(None, |_, _| Ok(())).is_ok());
-        assert!(clients.connection(slot)?.has_outgoing());
-        clients.no_memory(slot, id);
-        assert!(clients.connection(slot).is_err());
-        assert!(!clients.take_sent(slot, id + 1));
-        assert!(clients.take_sent(slot, id));
-        assert!(!clients.take_sent(slot, id));
+        for is_lost in [false, true] {
+            assert!(clients.queue(slot, id, message(1)?, true).is_ok());
+            assert!(!clients.take_sent(slot, id)?);
+            assert!(clients.send_next(None, |_, _| Ok(())).is_ok());
+            assert!(clients.connection(slot)?.has_outgoing());
+            if is_lost {
+                clients.no_memory(slot, id);
+                assert!(clients.connection(slot).is_err());
+            }
+            assert_eq!(clients.take_sent(slot, id + 1).err(), Some(ENOTCONN));
+            assert!(clients.take_sent(slot, id)?);
+            assert_eq!(clients.take_sent(slot, id).err(), Some(ENOTCONN));
+        }
 
-        // One that was not sent is lost with its connection.
         let (slot, id) = connected(&mut clients, &UUID)?;
         assert!(clients.queue(slot, id, message(1)?, true).is_ok());
+        assert!(clients.send_next(None, |_, _| Ok(())).is_ok());
+        let (unsent, unsent_id) = connected(&mut clients, &OTHER)?;
+        assert!(clients.queue(unsent, unsent_id, message(1)?, true).is_ok());
         clients.lose_all();
-        assert!(!clients.take_sent(slot, id));
+        assert!(clients.take_sent(slot, id)?);
+        assert_eq!(clients.take_sent(unsent, unsent_id).err(), Some(ENOTCONN));
+        drop(clients.close(slot));
+        assert!(clients.take_sent(slot, id).is_err());
         Ok(())
     }
 
