@@ -71,9 +71,8 @@ fn sentence(expected: &Expected) -> String {
     for (name, count) in &expected.counts {
         parts.push(format!("{}: {count}", literal(name)));
     }
-    if let Some(splat) = &expected.splat {
-        parts.push(format!("a splat in the kernel log: {}", literal(splat)));
-    }
+    let splats = expected.splats.iter();
+    parts.extend(splats.map(|splat| format!("splat: {}", literal(splat))));
     match expected.again {
         Again::Within(AT_ONCE_MS) => {}
         Again::Within(ms) => parts.push(format!("works again within {} s", ms as f64 / 1000.0)),

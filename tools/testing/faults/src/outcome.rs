@@ -32,8 +32,9 @@ pub(crate) struct Expected {
     /// By how much the statistics in debugfs change; those that are not named do not.
     #[serde(default)]
     pub(crate) counts: BTreeMap<String, Count>,
-    /// Part of a splat in the kernel log, with Intel's driver.
-    pub(crate) splat: Option<String>,
+    /// Parts of the splats in the kernel log, with Intel's driver.
+    #[serde(default)]
+    pub(crate) splats: Vec<String>,
 }
 
 /// How often.

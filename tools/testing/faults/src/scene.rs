@@ -176,7 +176,7 @@ impl Scene {
             self.function.unbind()?;
         }
         if row.spdm.is_none() {
-            self.log = Log::from_now()?;
+            self.begin_log()?;
             self.function.bind()?;
             let up = self.works_again(Instant::now());
             up.context("the device does not work before the fault")?;
@@ -193,6 +193,11 @@ impl Scene {
             );
         }
         self.bystander.go(row.spdm.is_none())?;
+        self.begin_log()
+    }
+
+    /// Forgets what the log said so far.
+    fn begin_log(&mut self) -> Result<()> {
         self.log = Log::from_now()?;
         self.lines_before = 0;
         Ok(())

@@ -19,6 +19,7 @@ use crate::module::{self, Target};
 use crate::process;
 use crate::progress::{Lines, Step};
 use crate::run::{self, End, Request};
+use crate::splat;
 use crate::tap::{self, Results};
 
 /// A module for the rows about error recovery.
@@ -38,8 +39,8 @@ struct Batch {
     name: String,
     options: Vec<String>,
     rows: Vec<String>,
-    /// Part of a splat that the kernel log must have.
-    splat: Option<String>,
+    /// Parts of the splats that the kernel log must have, and no others.
+    splats: Vec<String>,
 }
 
 /// Runs the matrix on the driver of this checkout.
@@ -128,9 +129,13 @@ fn run_guest(
     if let Some(last) = guests.last {
         *results += tap::of_programs(&output, &[last.to_owned()]);
     }
+    let log = fs::read(request.out.join("kernel.log")).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
     let failure = match end {
-        End::Splat(lines) if ended > 0 && is_expected(batch, &lines) => None,
-        End::Status(_) if batch.splat.is_some() => Some("the kernel log has no splat".to_owned()),
+        End::Splat(_) if ended == batch.rows.len() && are_expected(&batch.splats, &log) => None,
+        End::Status(0 | SPENT) if ended > 0 && !batch.splats.is_empty() => {
+            Some(format!("no splat, instead of: {}", batch.splats.join(", ")))
+        }
         End::Status(0) if ended == batch.rows.len() => None,
         End::Status(SPENT) if ended > 0 => None,
         End::Status(status) => Some(format!("the program ended with status {status}")),
@@ -141,21 +146,42 @@ fn run_guest(
     let Some(failure) = failure else {
         return Ok(ended);
     };
-    let row = batch.rows.get(ended);
-    let row = row.map_or("after the last row", String::as_str);
     *results += Results::fail(format!(
-        "{row}: {failure}\n{}\nall logs are in {}",
+        "since the row {}: {failure}\n{}\nall logs are in {}",
+        last_row(&log).unwrap_or("(none)"),
         process::last_lines(&request.out.join("output.log"), 5),
         request.out.display()
     ));
-    // Whatever the guest died of, it was this row.
-    ended = (ended + 1).min(batch.rows.len());
+    // A row in which the guest died is not tried again, and there is an end.
+    if is_in_a_row(&output) || ended == 0 {
+        ended = (ended + 1).min(batch.rows.len());
+    }
     Ok(ended)
 }
 
-fn is_expected(batch: &Batch, splat: &str) -> bool {
-    let expected = batch.splat.as_ref();
-    expected.is_some_and(|expected| splat.contains(expected))
+/// The last row that had begun when the kernel log ends, or has its first splat.
+fn last_row(log: &str) -> Option<&str> {
+    let before = log.lines().take_while(|line| !splat::is_splat(line));
+    let rows = before.filter_map(|line| line.split_once("] faults: "));
+    rows.last().map(|(_, row)| row)
+}
+
+/// Whether the output ends before the result of a row that has begun.
+fn is_in_a_row(output: &str) -> bool {
+    let marks = ["# begin ", "ok ", "not ok "];
+    let lines = output.lines().take_while(|line| !line.starts_with("## "));
+    let marks = lines.filter(|line| marks.iter().any(|mark| line.starts_with(mark)));
+    marks
+        .last()
+        .is_some_and(|line| line.starts_with("# begin "))
+}
+
+/// Whether a kernel log has all of these splats, and no others.
+fn are_expected(expected: &[String], log: &str) -> bool {
+    let splats: Vec<&str> = log.lines().filter(|line| splat::is_splat(line)).collect();
+    let is_there = |part: &String| splats.iter().any(|splat| splat.contains(part));
+    let is_expected = |splat: &&str| expected.iter().any(|part| splat.contains(part));
+    !expected.is_empty() && expected.iter().all(is_there) && splats.iter().all(is_expected)
 }
 
 /// The results of rows, and how many there are.
@@ -213,5 +239,36 @@ mod tests {
         assert_eq!(count, 3);
         assert_eq!((results.passed, results.skipped), (1, 1));
         assert_eq!(results.failed, ["2 b\n    calls: x\n    log: y"]);
+    }
+
+    #[test]
+    fn where_a_guest_died() {
+        assert!(is_in_a_row("1..2\n# begin a\nok 1 a\n# begin b\n# x"));
+        for ended in [
+            "",
+            "# begin a\nok 1 a\n# x",
+            "# begin a\nnot ok 1 a\n## begin b",
+        ] {
+            assert!(!is_in_a_row(ended), "{ended}");
+        }
+    }
+
+    #[test]
+    fn splats_that_are_expected() {
+        let log = "[    1.0] x\n[    2.0] BUG: a\n[    3.0] BUG: b\n";
+        let are = |expected: &[&str]| {
+            let expected: Vec<String> = expected.iter().map(|part| (*part).to_owned()).collect();
+            are_expected(&expected, log)
+        };
+        assert!(are(&["BUG: a", "BUG: b"]));
+        assert!(!are(&["BUG: a"]) && !are(&["BUG: a", "BUG: b", "BUG: c"]) && !are(&[]));
+    }
+
+    #[test]
+    fn a_splat_belongs_to_the_row_before_it() {
+        let log = "[    1.0] faults: a\n[    2.0] faults: b\n[    2.1] BUG: x\n[    3.0] faults: c";
+        assert_eq!(last_row(log), Some("b"));
+        assert_eq!(last_row("[    1.0] faults: a\n[    1.1] x"), Some("a"));
+        assert_eq!(last_row("[    1.0] x"), None);
     }
 }
