@@ -273,6 +273,11 @@ mod tests {
         }
 
         let (slot, id) = connected(&mut clients, &UUID)?;
+        clients.disconnect(slot)?;
+        assert_eq!(clients.take_sent(slot, id).err(), Some(ENOTCONN));
+        drop(clients.close(slot));
+
+        let (slot, id) = connected(&mut clients, &UUID)?;
         assert!(clients.queue(slot, id, message(1)?, true).is_ok());
         assert!(clients.send_next(None, |_, _| Ok(())).is_ok());
         let (unsent, unsent_id) = connected(&mut clients, &OTHER)?;
